@@ -1,0 +1,50 @@
+/**
+ * Names the three suites, so that each can be run alone: `unit` needs nothing but Node, `postgres`
+ * needs PostgreSQL binaries, `process` also starts the service as a child process.
+ *
+ * A test file belongs to `process` when it lies in test/process/, to `postgres` when its name ends
+ * in `.postgres.test.ts`, and to `unit` otherwise.
+ */
+import { fileURLToPath } from "node:url"
+import { defineConfig } from "vitest/config"
+
+const processTests = "test/process/**/*.test.ts"
+const postgresTests = "test/**/*.postgres.test.ts"
+const globalSetup = ["test/support/globalSetup.ts"]
+
+export default defineConfig({
+  root: fileURLToPath(new URL("../..", import.meta.url)),
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: [processTests, postgresTests]
+        }
+      },
+      {
+        extends: true,
+        test: {
+          name: "postgres",
+          include: [postgresTests],
+          exclude: [processTests],
+          globalSetup,
+          testTimeout: 30_000,
+          hookTimeout: 60_000
+        }
+      },
+      {
+        extends: true,
+        test: {
+          name: "process",
+          include: [processTests],
+          globalSetup,
+          testTimeout: 120_000,
+          hookTimeout: 120_000
+        }
+      }
+    ]
+  }
+})
