@@ -1,0 +1,168 @@
+/**
+ * Lets concurrent callers share a round trip: what is submitted in one turn of the event loop, or
+ * while earlier flushes are in flight, travels in one flush.
+ *
+ * Promises: result `i` of a flush answers its item `i`; a flush that fails, or dies, does so for each
+ * of its items; an idle batcher waits for nothing but the end of the current turn, there is no timer;
+ * items leave in the order in which they came; everything is bounded, and at the bound `submit` fails
+ * at once. Closing the scope refuses new items and lets pending ones and flushes in flight finish.
+ *
+ * Leaves to others: what a flush does, retrying it, and its time limit. A caller that is interrupted
+ * leaves its item in: the item is flushed and its result dropped.
+ */
+import { Cause, Context, Duration, Effect, Exit, Schema, Scheduler, Tracer } from "effect"
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import type { Scope } from "effect/Scope"
+
+/** Submits items that are flushed together. */
+export interface GroupCommit<A, B, E> {
+  /** Hands one item to the next flush and waits for its result. */
+  readonly submit: (item: A) => Effect.Effect<B, E | Overloaded>
+  /** Counts the items that wait for a flush; items in flight are not among them. */
+  readonly pending: () => number
+}
+
+/** What a group commit flushes, how, and every bound it keeps. */
+export interface Options<A, B, E> {
+  /** Names the batcher in `Overloaded`. */
+  readonly name: string
+  /** Answers a batch: result `i` for item `i`. */
+  readonly flush: (items: NonEmptyReadonlyArray<A>) => Effect.Effect<ReadonlyArray<B>, E>
+  /** Measures an item in bytes. */
+  readonly sizeOf: (item: A) => number
+  /** Items that may wait, in all. */
+  readonly pendingMax: number
+  /** Bytes that may wait, in all. 64 MiB by default. */
+  readonly pendingBytesMax?: number
+  /** Flushes in flight at once. 2 by default. */
+  readonly inFlightMax?: number
+  /** Items per flush. 200 by default. */
+  readonly rowsMax?: number
+  /** Bytes per flush, except that one larger item travels alone. 1 MiB by default. */
+  readonly bytesMax?: number
+  /** What a refused caller is told to wait. 1 second by default. */
+  readonly retryAfter?: Duration.Input
+}
+
+/** Reports that a bounded queue is full, or closing; HTTP answers 503 with `Retry-After`. */
+export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", {
+  name: Schema.String,
+  retryAfter: Schema.Duration
+}) {
+  /** Names the queue that refused. */
+  override get message(): string {
+    return `${this.name} takes no more at the moment`
+  }
+}
+
+/** Makes a group commit that lives in the current scope. */
+export const make = Effect.fnUntraced(function* <A, B, E>(
+  options: Options<A, B, E>
+): Effect.fn.Return<GroupCommit<A, B, E>, never, Scope> {
+  const { name, flush, sizeOf, pendingMax } = options
+  const pendingBytesMax = options.pendingBytesMax ?? 64 * 1_048_576
+  const inFlightMax = options.inFlightMax ?? 2
+  const rowsMax = options.rowsMax ?? 200
+  const bytesMax = options.bytesMax ?? 1_048_576
+  const retryAfter = Duration.fromInputUnsafe(options.retryAfter ?? "1 second")
+  // One instance for all refusals: under overload a stack trace per refusal would cost the most.
+  const refused = Exit.fail(new Overloaded({ name, retryAfter }))
+
+  // A flush belongs to all of its callers, so it runs in the context of none of them.
+  const runFork = Effect.runForkWith(Context.omit(Tracer.ParentSpan)(yield* Effect.context()))
+  const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
+
+  const waiting: Array<Waiting<A, B, E>> = []
+  let waitingBytes = 0
+  let inFlight = 0
+  let scheduled = false
+  let closing = false
+  let onDrained: (() => void) | undefined
+
+  const schedule = () => {
+    if (scheduled || waiting.length === 0 || inFlight >= inFlightMax) return
+    scheduled = true
+    dispatcher.scheduleTask(flushWaiting, 0)
+  }
+
+  const flushWaiting = () => {
+    scheduled = false
+    while (waiting.length > 0 && inFlight < inFlightMax) flushBatch(takeBatch())
+  }
+
+  const takeBatch = (): Array<Waiting<A, B, E>> => {
+    let bytes = waiting[0]!.bytes
+    let rows = 1
+    while (rows < waiting.length && rows < rowsMax) {
+      const next = bytes + waiting[rows]!.bytes
+      if (next > bytesMax) break
+      bytes = next
+      rows++
+    }
+    waitingBytes -= bytes
+    return waiting.splice(0, rows)
+  }
+
+  const flushBatch = (batch: Array<Waiting<A, B, E>>) => {
+    inFlight++
+    const [first, ...rest] = batch
+    const items: NonEmptyReadonlyArray<A> = [first!.item, ...rest.map((entry) => entry.item)]
+    runFork(Effect.suspend(() => flush(items))).addObserver((exit) => {
+      inFlight--
+      schedule()
+      answer(name, batch, exit)
+      if (closing && inFlight === 0 && waiting.length === 0) onDrained?.()
+    })
+  }
+
+  yield* Effect.addFinalizer(() =>
+    Effect.callback<void>((resume) => {
+      closing = true
+      if (inFlight === 0 && waiting.length === 0) return resume(Effect.void)
+      onDrained = () => resume(Effect.void)
+    })
+  )
+
+  return {
+    pending: () => waiting.length,
+    submit: (item) =>
+      Effect.callback((resume) => {
+        const bytes = sizeOf(item)
+        if (
+          closing ||
+          waiting.length >= pendingMax ||
+          (waitingBytes + bytes > pendingBytesMax && waiting.length > 0)
+        ) {
+          return resume(refused)
+        }
+        waitingBytes += bytes
+        waiting.push({ item, bytes, resume })
+        schedule()
+      })
+  }
+})
+
+interface Waiting<A, B, E> {
+  readonly item: A
+  readonly bytes: number
+  readonly resume: (exit: Exit.Exit<B, E>) => void
+}
+
+const answer = <A, B, E>(
+  name: string,
+  batch: ReadonlyArray<Waiting<A, B, E>>,
+  exit: Exit.Exit<ReadonlyArray<B>, E>
+): void => {
+  if (Exit.isSuccess(exit) && exit.value.length === batch.length) {
+    const results = exit.value
+    for (let i = 0; i < batch.length; i++) batch[i]!.resume(Exit.succeed(results[i]!))
+    return
+  }
+  const failure = Exit.isSuccess(exit)
+    ? Exit.die(new Error(`${name} answered ${exit.value.length} of ${batch.length} items`))
+    : // An interrupted flush must not look as if each caller had been interrupted.
+      Cause.hasInterruptsOnly(exit.cause)
+      ? Exit.die(new Error(`${name} was interrupted during a flush`))
+      : Exit.failCause(exit.cause)
+  for (const entry of batch) entry.resume(failure)
+}
