@@ -1,0 +1,199 @@
+/**
+ * Ids as people and JSON see them: TypeIDs, a prefix and 26 characters of base32.
+ *
+ * A TypeID says what it names (`wh_`, `msg_`, …) and sorts by the time it was made, because it
+ * carries a UUIDv7. SQL keeps the UUID; `toUuid` and `fromUuid` cross that border and nothing else
+ * does. Source: TypeID specification 0.3, RFC 9562 section 5.7.
+ */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+
+/** The prefixes of every kind of id. */
+export const prefixes = {
+  webhook: "wh",
+  message: "msg",
+  delivery: "dlv",
+  attempt: "att",
+  tenant: "ten",
+  key: "key",
+  secret: "sec"
+} as const
+
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+const suffixLength = 26
+
+/** Builds the schema of the TypeIDs with one prefix. */
+const typeId = (prefix: string) =>
+  Schema.String.check(
+    Schema.isPattern(new RegExp(`^${prefix}_[0-7][${alphabet}]{25}$`), {
+      message: `Expected an id such as ${prefix}_01h455vb4pex5vsknk084sn02q`
+    })
+  )
+
+export const WebhookId = typeId(prefixes.webhook).pipe(Schema.brand("WebhookId"))
+export type WebhookId = typeof WebhookId.Type
+export const MessageId = typeId(prefixes.message).pipe(Schema.brand("MessageId"))
+export type MessageId = typeof MessageId.Type
+export const DeliveryId = typeId(prefixes.delivery).pipe(Schema.brand("DeliveryId"))
+export type DeliveryId = typeof DeliveryId.Type
+export const AttemptId = typeId(prefixes.attempt).pipe(Schema.brand("AttemptId"))
+export type AttemptId = typeof AttemptId.Type
+export const TenantId = typeId(prefixes.tenant).pipe(Schema.brand("TenantId"))
+export type TenantId = typeof TenantId.Type
+export const KeyId = typeId(prefixes.key).pipe(Schema.brand("KeyId"))
+export type KeyId = typeof KeyId.Type
+export const SecretId = typeId(prefixes.secret).pipe(Schema.brand("SecretId"))
+export type SecretId = typeof SecretId.Type
+
+/** The kinds of id, by the name of their prefix. */
+export interface Kinds {
+  readonly webhook: WebhookId
+  readonly message: MessageId
+  readonly delivery: DeliveryId
+  readonly attempt: AttemptId
+  readonly tenant: TenantId
+  readonly key: KeyId
+  readonly secret: SecretId
+}
+
+/** Any id. */
+export type TypeId = Kinds[keyof Kinds]
+
+// One table of all pairs of base32 digits keeps an encoding at 13 look-ups.
+const pairs: ReadonlyArray<string> = Array.from(
+  { length: 1024 },
+  (_, i) => `${alphabet[i >> 5]}${alphabet[i & 31]}`
+)
+
+/** Encodes the 16 bytes of a UUID as an id of the given kind. */
+export const fromBytes = <K extends keyof Kinds>(kind: K, b: Uint8Array): Kinds[K] => {
+  const at = (i: number): number => b[i] as number
+  // 128 bits are read as 130 with two leading zeros: 13 groups of 10 bits.
+  const text =
+    prefixes[kind] +
+    "_" +
+    pairs[at(0)]! +
+    pairs[(at(1) << 2) | (at(2) >> 6)]! +
+    pairs[((at(2) & 63) << 4) | (at(3) >> 4)]! +
+    pairs[((at(3) & 15) << 6) | (at(4) >> 2)]! +
+    pairs[((at(4) & 3) << 8) | at(5)]! +
+    pairs[(at(6) << 2) | (at(7) >> 6)]! +
+    pairs[((at(7) & 63) << 4) | (at(8) >> 4)]! +
+    pairs[((at(8) & 15) << 6) | (at(9) >> 2)]! +
+    pairs[((at(9) & 3) << 8) | at(10)]! +
+    pairs[(at(11) << 2) | (at(12) >> 6)]! +
+    pairs[((at(12) & 63) << 4) | (at(13) >> 4)]! +
+    pairs[((at(13) & 15) << 6) | (at(14) >> 2)]! +
+    pairs[((at(14) & 3) << 8) | at(15)]!
+  // The brand records what the construction above guarantees.
+  return text as Kinds[K]
+}
+
+const digits = new Uint8Array(128).fill(255)
+for (let i = 0; i < 32; i++) digits[alphabet.charCodeAt(i)] = i
+const hexPairs: ReadonlyArray<string> = Array.from({ length: 256 }, (_, i) =>
+  i.toString(16).padStart(2, "0")
+)
+
+/** Decodes an id to the 16 bytes of its UUID. */
+export const toBytes = (id: TypeId): Uint8Array => {
+  const start = id.length - suffixLength
+  const bytes = new Uint8Array(16)
+  let bits = 0
+  let held = 0
+  let out = 0
+  for (let i = 0; i < suffixLength; i++) {
+    held = (held << 5) | digits[id.charCodeAt(start + i)]!
+    // The first digit carries only three of the 128 bits.
+    bits += i === 0 ? 3 : 5
+    if (bits >= 8) {
+      bits -= 8
+      bytes[out++] = held >> bits
+      held &= (1 << bits) - 1
+    }
+  }
+  return bytes
+}
+
+/** Formats 16 bytes as a UUID in the form SQL prints it. */
+export const formatUuid = (b: Uint8Array): string => {
+  const hex = (i: number): string => hexPairs[b[i] as number] as string
+  return (
+    hex(0) +
+    hex(1) +
+    hex(2) +
+    hex(3) +
+    "-" +
+    hex(4) +
+    hex(5) +
+    "-" +
+    hex(6) +
+    hex(7) +
+    "-" +
+    hex(8) +
+    hex(9) +
+    "-" +
+    hex(10) +
+    hex(11) +
+    hex(12) +
+    hex(13) +
+    hex(14) +
+    hex(15)
+  )
+}
+
+/** Converts an id to the UUID that SQL keeps. */
+export const toUuid = (id: TypeId): string => formatUuid(toBytes(id))
+
+/** Converts a UUID as SQL prints it to an id of the given kind. */
+export const fromUuid = <K extends keyof Kinds>(kind: K, uuid: string): Kinds[K] => {
+  const bytes = new Uint8Array(16)
+  for (let i = 0, at = 0; i < 16; i++) {
+    if (uuid.charCodeAt(at) === 45) at++
+    bytes[i] = parseInt(uuid.slice(at, at + 2), 16)
+    at += 2
+  }
+  return fromBytes(kind, bytes)
+}
+
+/** Reads the creation time of an id, in epoch milliseconds. */
+export const createdAt = (id: TypeId): number => {
+  const b = toBytes(id)
+  return b[0]! * 2 ** 40 + b[1]! * 2 ** 32 + b[2]! * 2 ** 24 + b[3]! * 2 ** 16 + b[4]! * 256 + b[5]!
+}
+
+/** The most deliveries that one message can have: their number is 16 bits of the delivery's id. */
+export const deliveriesMax = 65_535
+
+const suffix = (id: TypeId): string => id.slice(id.length - suffixLength)
+
+/**
+ * Names the delivery with the given number (1 to `deliveriesMax`) of a message.
+ *
+ * **Details**
+ *
+ * A message's id ends in 16 zero bits; its deliveries' ids end in their number there. So a message's
+ * deliveries are one range of ids, and a delivery names its message without a column for it.
+ */
+export const deliveryOf = (message: MessageId, number: number): DeliveryId => {
+  // 16 bits are three digits and one bit, which is the lowest one of the fourth digit from the end.
+  const head = suffix(message).slice(0, suffixLength - 4)
+  const fourth = digits[message.charCodeAt(message.length - 4)]! | (number >> 15)
+  const text = `${prefixes.delivery}_${head}${alphabet[fourth]}${alphabet[(number >> 10) & 31]}${
+    pairs[number & 1023]
+  }`
+  return text as DeliveryId
+}
+
+/** Names the message that a delivery belongs to. */
+export const messageOf = (delivery: DeliveryId): MessageId => {
+  const head = suffix(delivery).slice(0, suffixLength - 4)
+  const fourth = digits[delivery.charCodeAt(delivery.length - 4)]! & 30
+  return `${prefixes.message}_${head}${alphabet[fourth]}000` as MessageId
+}
+
+/** Decodes text as an id of the given schema; none when it is something else, such as a `uid`. */
+export const parse = <A extends TypeId>(
+  schema: Schema.Codec<A, string>,
+  text: string
+): Option.Option<A> => Schema.decodeUnknownOption(schema)(text)

@@ -1,0 +1,172 @@
+/**
+ * A registered destination of a tenant: where, what it wants, how it is treated, how it fares.
+ *
+ * ```
+ *            pause                     disableAfter, 410
+ *  enabled ─────────► paused   enabled ─────────────────► disabled
+ *     ▲  resume          │        ▲  resume                  │
+ *     └──────────────────┘        └──────────────────────────┘
+ * ```
+ *
+ * A person pauses, the engine disables. In both states deliveries are held, never dropped.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { EventTypePattern } from "./EventType.ts"
+import { problem } from "./Problem.ts"
+import { Retry } from "./RetryPolicy.ts"
+import type { Secret } from "./Secret.ts"
+import type { TenantId, WebhookId } from "./TypeId.ts"
+
+/** `enabled` receives; `paused` was stopped by a person; `disabled` was stopped by the engine. */
+export const WebhookStatus = Schema.Literals(["enabled", "paused", "disabled"])
+export type WebhookStatus = typeof WebhookStatus.Type
+
+/** Why the engine disabled a webhook. */
+export const DisabledReason = Schema.Literals(["failing", "gone"])
+export type DisabledReason = typeof DisabledReason.Type
+
+/** A caller's own id: anything printable that cannot be mistaken for a path. */
+export const Uid = Schema.String.check(
+  Schema.isPattern(/^[A-Za-z0-9._~:@+-]{1,256}$/, {
+    message: "Expected 1 to 256 characters of A-Z a-z 0-9 . _ ~ : @ + -"
+  })
+)
+
+/** Messages about one thing, or about every thing of a type. */
+export const ResourceFilter = Schema.Struct({
+  type: Schema.NonEmptyString.check(Schema.isMaxLength(256)),
+  id: Schema.optionalKey(Schema.NonEmptyString.check(Schema.isMaxLength(256)))
+})
+export type ResourceFilter = typeof ResourceFilter.Type
+
+const day = 86_400_000
+const byDefault = <const A>(value: A) => Schema.withDecodingDefaultKey(Effect.succeed(value))
+
+/** When the circuit opens and for how long: `openMs` doubles at each opening up to `openMsMax`. */
+export const CircuitSettings = Schema.Struct({
+  failures: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000 })).pipe(byDefault(5)),
+  openMs: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: day })).pipe(
+    byDefault(30_000)
+  ),
+  openMsMax: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: day })).pipe(
+    byDefault(600_000)
+  )
+})
+export type CircuitSettings = typeof CircuitSettings.Type
+
+/** How much uninterrupted failure disables a webhook: a count, a length, either, or neither. */
+export const DisableAfter = Schema.Struct({
+  failures: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))
+  ),
+  durationMs: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 365 * day }))
+  )
+})
+export type DisableAfter = typeof DisableAfter.Type
+
+/** How a webhook is treated. Every setting has a default. */
+export const WebhookSettings = Schema.Struct({
+  timeoutMs: Schema.Int.check(Schema.isBetween({ minimum: 50, maximum: 60_000 })).pipe(
+    byDefault(15_000)
+  ),
+  retry: Retry.pipe(byDefault("standard")),
+  concurrency: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 256 })).pipe(
+    byDefault(10)
+  ),
+  circuit: CircuitSettings.pipe(byDefault({})),
+  disableAfter: DisableAfter.pipe(byDefault({ durationMs: 5 * day })),
+  alertAt: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 })))
+    .check(Schema.isMaxLength(16)).pipe(byDefault([3, 5, 10]))
+})
+export type WebhookSettings = typeof WebhookSettings.Type
+
+/** How a webhook fares: written with every attempt, read by the lane that owns it. */
+export interface WebhookHealth {
+  /** Grows with every change, so that a late write never hides a newer one. */
+  readonly version: number
+  readonly consecutiveFailures: number
+  /** Epoch milliseconds of the first failure since the last success, or null. */
+  readonly failingSince: number | null
+  readonly lastSuccessAt: number | null
+  readonly lastFailureAt: number | null
+  /** Epoch milliseconds until which the circuit is open, or null while it is closed. */
+  readonly circuitOpenUntil: number | null
+  /** Openings since the circuit last stayed closed: the exponent of the open time. */
+  readonly circuitOpenings: number
+  /** Epoch milliseconds before which the receiver asked for no request (`Retry-After`), or null. */
+  readonly throttledUntil: number | null
+}
+
+/** The health of a webhook that never received anything. */
+export const healthy: WebhookHealth = {
+  version: 0,
+  consecutiveFailures: 0,
+  failingSince: null,
+  lastSuccessAt: null,
+  lastFailureAt: null,
+  circuitOpenUntil: null,
+  circuitOpenings: 0,
+  throttledUntil: null
+}
+
+/** What a person decides about a webhook. */
+export interface WebhookFields {
+  readonly uid: string | null
+  readonly name: string | null
+  readonly description: string | null
+  readonly metadata: { readonly [key: string]: string }
+  readonly url: string
+  readonly eventTypes: ReadonlyArray<EventTypePattern>
+  readonly resources: ReadonlyArray<ResourceFilter>
+  readonly headers: { readonly [name: string]: string }
+  readonly settings: WebhookSettings
+}
+
+/** A webhook as the engine knows it, secrets included. */
+export interface Webhook extends WebhookFields {
+  readonly id: WebhookId
+  readonly tenantId: TenantId
+  readonly status: WebhookStatus
+  readonly disabledReason: DisabledReason | null
+  readonly health: WebhookHealth
+  readonly secrets: ReadonlyArray<Secret>
+  /** Epoch milliseconds. */
+  readonly createdAt: number
+  /** Epoch milliseconds. */
+  readonly updatedAt: number
+}
+
+/** Tells whether a circuit is closed, open, or due to let one probe through. */
+export const CircuitState = Schema.Literals(["closed", "open", "half_open"])
+export type CircuitState = typeof CircuitState.Type
+
+/** Reads the state of the circuit at an instant (epoch milliseconds) from a webhook's health. */
+export const circuitState = (health: WebhookHealth, now: number): CircuitState =>
+  health.circuitOpenUntil === null ? "closed" : health.circuitOpenUntil > now ? "open" : "half_open"
+
+/** Tells whether the webhook's deliveries are held at an instant (epoch milliseconds). */
+export const holds = (webhook: Webhook, now: number): boolean =>
+  webhook.status !== "enabled" || circuitState(webhook.health, now) !== "closed"
+
+/** No webhook of the tenant has this id or uid. */
+export class WebhookNotFound extends problem<WebhookNotFound>()("WebhookNotFound", {
+  code: "webhook_not_found",
+  status: 404,
+  title: "No such webhook"
+}) {}
+
+/** Another webhook of the tenant has this uid. */
+export class WebhookUidTaken extends problem<WebhookUidTaken>()("WebhookUidTaken", {
+  code: "webhook_uid_taken",
+  status: 409,
+  title: "Another webhook has this uid"
+}) {}
+
+/** The URL is one that no request may go to; `detail` names the rule. */
+export class UrlNotAllowed extends problem<UrlNotAllowed>()("UrlNotAllowed", {
+  code: "url_not_allowed",
+  status: 422,
+  title: "The URL is not allowed"
+}) {}

@@ -1,0 +1,71 @@
+/**
+ * The tables that the `layerMemory` stores share: what the SQL ones keep in Postgres, kept in Maps.
+ *
+ * For tests and for trying things out. Nothing survives the process.
+ */
+import { Context, Layer } from "effect"
+import type { Attempt } from "../domain/Attempt.ts"
+import type { Message } from "../domain/Message.ts"
+import type { ApiKey, Tenant } from "../domain/Tenant.ts"
+import type { DeliveryId, MessageId, TenantId, WebhookId } from "../domain/TypeId.ts"
+import type { Webhook } from "../domain/Webhook.ts"
+
+export class MemoryTables extends Context.Service<MemoryTables, {
+  readonly tenants: Map<TenantId, Tenant>
+  /** By the hex SHA-256 of the key. */
+  readonly keys: Map<string, ApiKey>
+  readonly webhooks: Map<WebhookId, Webhook>
+  readonly messages: Map<MessageId, Message>
+  /** By tenant and uid: see `pairKey`. */
+  readonly uids: Map<string, KeyRow>
+  /** By tenant and idempotency key: see `pairKey`. */
+  readonly idempotency: Map<string, KeyRow>
+  readonly owed: Map<DeliveryId, OwedRow>
+  readonly waiting: Map<DeliveryId, WaitingRow>
+  /** In the order of their numbers. */
+  readonly attempts: Map<DeliveryId, Array<Attempt>>
+  readonly cancelled: Map<DeliveryId, CancelledRow>
+}>()("posthaste/store/MemoryTables") {
+  static readonly layer = Layer.sync(MemoryTables, () =>
+    MemoryTables.of({
+      tenants: new Map(),
+      keys: new Map(),
+      webhooks: new Map(),
+      messages: new Map(),
+      uids: new Map(),
+      idempotency: new Map(),
+      owed: new Map(),
+      waiting: new Map(),
+      attempts: new Map(),
+      cancelled: new Map()
+    }))
+}
+
+/** What a uid or an idempotency key was used for. */
+export interface KeyRow {
+  readonly digest: Uint8Array
+  readonly resourceId: MessageId | WebhookId
+  /** Epoch milliseconds. */
+  readonly createdAt: number
+}
+
+export interface OwedRow {
+  readonly tenantId: TenantId
+  readonly webhookId: WebhookId
+}
+
+export interface WaitingRow extends OwedRow {
+  readonly attempts: number
+  readonly tries: number
+  /** Epoch milliseconds. */
+  readonly dueAt: number
+}
+
+export interface CancelledRow extends OwedRow {
+  readonly attempts: number
+  /** Epoch milliseconds. */
+  readonly cancelledAt: number
+}
+
+/** Joins a tenant and a caller's key to one key of a Map. */
+export const pairKey = (tenantId: TenantId, key: string): string => `${tenantId}/${key}`
