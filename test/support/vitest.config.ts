@@ -5,11 +5,14 @@
  * A test file belongs to `process` when it lies in test/process/, to `postgres` when its name ends
  * in `.postgres.test.ts`, and to `unit` otherwise.
  */
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
 const processTests = "test/process/**/*.test.ts"
 const postgresTests = "test/**/*.postgres.test.ts"
+// Vitest would leave one core idle, which on a machine of two is half of it.
+const maxWorkers = availableParallelism()
 const globalSetup = ["test/support/globalSetup.ts"]
 
 export default defineConfig({
@@ -21,7 +24,8 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: [processTests, postgresTests]
+          exclude: [processTests, postgresTests],
+          maxWorkers
         }
       },
       {
@@ -31,6 +35,7 @@ export default defineConfig({
           include: [postgresTests],
           exclude: [processTests],
           globalSetup,
+          maxWorkers,
           testTimeout: 30_000,
           hookTimeout: 60_000
         }
@@ -41,6 +46,9 @@ export default defineConfig({
           name: "process",
           include: [processTests],
           globalSetup,
+          // Real time and kills want the machine for themselves: one file at a time, after the rest.
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 120_000
         }
