@@ -76,8 +76,8 @@ export const classify = (outcome: Outcome): AttemptClass => {
       return outcome.phase === "dns"
         ? "dns"
         : outcome.phase === "connect"
-        ? "connect_timeout"
-        : "headers_timeout"
+          ? "connect_timeout"
+          : "headers_timeout"
     case "Unreachable":
       return outcome.cause
     case "Refused":

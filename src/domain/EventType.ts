@@ -32,5 +32,6 @@ export const wants = (patterns: ReadonlyArray<EventTypePattern>, type: EventType
 
 /** Tells whether one pattern matches the type: `invoice.*` matches `invoice.paid.late` too. */
 export const matches = (pattern: EventTypePattern, type: EventTypeName): boolean =>
-  pattern === "*" || pattern === type ||
+  pattern === "*" ||
+  pattern === type ||
   (pattern.endsWith(".*") && type.startsWith(pattern.slice(0, -1)))

@@ -57,8 +57,12 @@ export class BodyTooLarge extends problem<BodyTooLarge>()("BodyTooLarge", {
 }) {}
 
 /** More is being published than can be taken now; nothing was stored. Try again after a while. */
-export class Overloaded extends problem<Overloaded>()("Overloaded", {
-  code: "overloaded",
-  status: 503,
-  title: "Too much is being published; try again"
-}, { retryAfterSeconds: Schema.Int }) {}
+export class Overloaded extends problem<Overloaded>()(
+  "Overloaded",
+  {
+    code: "overloaded",
+    status: 503,
+    title: "Too much is being published; try again"
+  },
+  { retryAfterSeconds: Schema.Int }
+) {}

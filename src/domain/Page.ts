@@ -75,11 +75,9 @@ export const pageOf = <A>(
   const hasOlder = newer ? true : more
   return {
     data,
-    nextCursor: last !== undefined && hasOlder
-      ? encodeCursor({ direction: "older", id: idOf(last) })
-      : null,
-    prevCursor: first !== undefined && hasNewer
-      ? encodeCursor({ direction: "newer", id: idOf(first) })
-      : null
+    nextCursor:
+      last !== undefined && hasOlder ? encodeCursor({ direction: "older", id: idOf(last) }) : null,
+    prevCursor:
+      first !== undefined && hasNewer ? encodeCursor({ direction: "newer", id: idOf(first) }) : null
   }
 }

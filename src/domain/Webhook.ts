@@ -46,9 +46,7 @@ const byDefault = <const A>(value: A) => Schema.withDecodingDefaultKey(Effect.su
 /** When the circuit opens and for how long: `openMs` doubles at each opening up to `openMsMax`. */
 export const CircuitSettings = Schema.Struct({
   failures: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000 })).pipe(byDefault(5)),
-  openMs: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: day })).pipe(
-    byDefault(30_000)
-  ),
+  openMs: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: day })).pipe(byDefault(30_000)),
   openMsMax: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: day })).pipe(
     byDefault(600_000)
   )
@@ -72,13 +70,12 @@ export const WebhookSettings = Schema.Struct({
     byDefault(15_000)
   ),
   retry: Retry.pipe(byDefault("standard")),
-  concurrency: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 256 })).pipe(
-    byDefault(10)
-  ),
+  concurrency: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 256 })).pipe(byDefault(10)),
   circuit: CircuitSettings.pipe(byDefault({})),
   disableAfter: DisableAfter.pipe(byDefault({ durationMs: 5 * day })),
   alertAt: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 })))
-    .check(Schema.isMaxLength(16)).pipe(byDefault([3, 5, 10]))
+    .check(Schema.isMaxLength(16))
+    .pipe(byDefault([3, 5, 10]))
 })
 export type WebhookSettings = typeof WebhookSettings.Type
 

@@ -2,30 +2,156 @@
  * Accepts messages: once, durably, with everything they owe.
  *
  * A message that was answered with success is committed together with its deliveries. Concurrent
- * publishes share a commit; one that comes alone waits for nothing. What comes after the commit,
- * sending, is handed to the lanes in memory.
+ * publishes share a commit; one that comes alone waits for nothing. A delivery whose lane has room is
+ * handed to it in memory after the commit; any other one waits in the store, and its lane is told.
  */
-import { Context, type Effect } from "effect"
+import { Clock, Context, DateTime, Effect, Layer } from "effect"
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import { createHash } from "node:crypto"
 import type { EventTypeName } from "../domain/EventType.ts"
-import type {
+import {
   BodyTooLarge,
   IdempotencyConflict,
   MessageUidConflict,
   Overloaded,
-  Resource
+  type Resource
 } from "../domain/Message.ts"
-import type { MessageId, TenantId } from "../domain/TypeId.ts"
+import { deliveryOf, type MessageId, type TenantId } from "../domain/TypeId.ts"
+import type { Webhook } from "../domain/Webhook.ts"
+import { Router } from "../route/Router.ts"
+import { Lanes } from "../send/Lanes.ts"
+import type { DueDelivery } from "../store/DeliveryQueue.ts"
+import * as GroupCommit from "../store/GroupCommit.ts"
+import { Ids } from "../store/Ids.ts"
+import { type InsertResult, MessageRepo, type NewMessage } from "../store/MessageRepo.ts"
 import type { StoreError } from "../store/StoreError.ts"
+import { jsonBody } from "./Body.ts"
 
-export class Publisher extends Context.Service<Publisher, {
-  /** Publishes one message; a repetition answers what the first one was answered. */
-  readonly publish: (
-    draft: Draft
-  ) => Effect.Effect<
-    Accepted,
-    BodyTooLarge | MessageUidConflict | IdempotencyConflict | Overloaded | StoreError
-  >
-}>()("posthaste/publish/Publisher") {}
+export class Publisher extends Context.Service<
+  Publisher,
+  {
+    /** Publishes one message; a repetition answers what the first one was answered. */
+    readonly publish: (
+      draft: Draft
+    ) => Effect.Effect<
+      Accepted,
+      BodyTooLarge | MessageUidConflict | IdempotencyConflict | Overloaded | StoreError
+    >
+  }
+>()("posthaste/publish/Publisher") {
+  static readonly layer = (options: PublisherOptions = {}) =>
+    Layer.effect(
+      Publisher,
+      Effect.gen(function* () {
+        const bodyBytesMax = options.bodyBytesMax ?? 262_144
+        const ids = yield* Ids
+        const lanes = yield* Lanes
+        const messages = yield* MessageRepo
+        const router = yield* Router
+
+        const flush = Effect.fnUntraced(function* (batch: NonEmptyReadonlyArray<Pending>) {
+          const [first, ...rest] = batch
+          const plans: NonEmptyReadonlyArray<Plan> = [
+            plan(first, router, lanes),
+            ...rest.map((pending) => plan(pending, router, lanes))
+          ]
+          const [firstPlan, ...restPlans] = plans
+          const results = yield* messages
+            .insert([firstPlan.row, ...restPlans.map((one) => one.row)])
+            .pipe(
+              Effect.onError(() =>
+                Effect.sync(() => plans.forEach((one) => lanes.release(one.held)))
+              )
+            )
+          for (let i = 0; i < plans.length; i++) {
+            const one = plans[i]!
+            if (results[i]!._tag !== "Inserted") {
+              lanes.release(one.held)
+              continue
+            }
+            lanes.hand(one.held)
+            for (const delivery of one.row.deliveries) {
+              if (delivery.dueAt !== null) lanes.expect(delivery.webhookId, delivery.dueAt)
+            }
+          }
+          return plans.map((one, i) => ({
+            result: results[i]!,
+            fanOut: one.row.deliveries.length
+          }))
+        })
+
+        const commit = yield* GroupCommit.make<Pending, Committed, StoreError>({
+          name: "publishing",
+          flush,
+          sizeOf: (pending) => pending.body.length + 256,
+          pendingMax: options.pendingMax ?? 10_000,
+          pendingBytesMax: options.pendingBytesMax ?? 64 * 1_048_576
+        })
+
+        const publish = Effect.fnUntraced(function* (draft: Draft) {
+          const now = yield* Clock.currentTimeMillis
+          const id = yield* ids.nextMessage
+          const body = jsonBody({
+            id,
+            type: draft.type,
+            timestamp: DateTime.formatIso(DateTime.makeUnsafe(now)),
+            data: draft.data,
+            resource: draft.resource
+          })
+          if (body.length > bodyBytesMax) {
+            return yield* new BodyTooLarge({
+              detail: `The message has ${body.length} bytes; at most ${bodyBytesMax} are taken.`
+            })
+          }
+          const digest =
+            draft.uid === null && draft.idempotencyKey === null ? noDigest : digestOf(draft)
+          const { fanOut, result } = yield* Effect.catchTag(
+            commit.submit({ draft, id, body, digest, createdAt: now }),
+            "Overloaded",
+            () => Effect.fail(overloaded)
+          )
+          switch (result._tag) {
+            case "Inserted":
+              return {
+                id,
+                uid: draft.uid,
+                type: draft.type,
+                createdAt: now,
+                deliveries: fanOut
+              }
+            case "Existing":
+              return {
+                id: result.message.id,
+                uid: result.message.uid,
+                type: result.message.type,
+                createdAt: result.message.createdAt,
+                deliveries: result.message.fanOut
+              }
+            case "UidConflict":
+              return yield* new MessageUidConflict({
+                detail: `A message with the uid ${draft.uid} and other content exists.`
+              })
+            case "IdempotencyConflict":
+              return yield* new IdempotencyConflict({
+                detail: `The Idempotency-Key ${draft.idempotencyKey} came with another request.`
+              })
+          }
+        })
+
+        return Publisher.of({ publish })
+      })
+    )
+}
+
+/** The bounds of a publisher. */
+export interface PublisherOptions {
+  /** The largest body of a message, in bytes. 262,144 by default. */
+  readonly bodyBytesMax?: number
+  /** Messages that may wait for a commit; beyond it publishing is refused. 10,000 by default. */
+  readonly pendingMax?: number
+  /** Bytes of them. 64 MiB by default. */
+  readonly pendingBytesMax?: number
+}
 
 /** A message as a caller gives it, checked for shape but not yet accepted. */
 export interface Draft {
@@ -48,3 +174,74 @@ export interface Accepted {
   /** The number of webhooks that the message is owed to. */
   readonly deliveries: number
 }
+
+/** A message on its way into a commit. */
+interface Pending {
+  readonly draft: Draft
+  readonly id: MessageId
+  readonly body: Uint8Array
+  readonly digest: Uint8Array
+  readonly createdAt: number
+}
+
+/** What one message writes, and those of its deliveries that memory has room for. */
+interface Plan {
+  readonly row: NewMessage
+  readonly held: ReadonlyArray<DueDelivery>
+}
+
+interface Committed {
+  readonly result: InsertResult
+  readonly fanOut: number
+}
+
+const plan = (
+  { body, createdAt, digest, draft, id }: Pending,
+  router: Router["Service"],
+  lanes: Lanes["Service"]
+): Plan => {
+  const webhooks = router.route(draft.tenantId, draft)
+  const message = { id, type: draft.type, contentType: "application/json", body, createdAt }
+  const held: Array<DueDelivery> = []
+  const deliveries = webhooks.map((webhook: Webhook, i) => {
+    const delivery: DueDelivery = {
+      id: deliveryOf(id, i + 1),
+      tenantId: draft.tenantId,
+      webhookId: webhook.id,
+      attempts: 0,
+      tries: 0,
+      message
+    }
+    const reserved = lanes.reserve(webhook, delivery)
+    if (reserved) held.push(delivery)
+    return { id: delivery.id, webhookId: webhook.id, dueAt: reserved ? null : createdAt }
+  })
+  return {
+    held,
+    row: {
+      message: {
+        ...message,
+        tenantId: draft.tenantId,
+        uid: draft.uid,
+        resource: draft.resource,
+        fanOut: webhooks.length
+      },
+      digest,
+      idempotencyKey: draft.idempotencyKey,
+      deliveries
+    }
+  }
+}
+
+/** Tells a repetition from a conflict: SHA-256 of all that the caller gave. */
+const digestOf = (draft: Draft): Uint8Array =>
+  createHash("sha256")
+    .update(JSON.stringify([draft.type, draft.uid, draft.resource]))
+    .update(draft.data)
+    .digest()
+
+// Never compared: without a uid and a key there is nothing that could be a repetition.
+const noDigest = new Uint8Array(32)
+
+// One instance: under overload a stack trace for each refusal would cost the most.
+const overloaded = new Overloaded({ retryAfterSeconds: 1 })

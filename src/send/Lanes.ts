@@ -1,41 +1,234 @@
 /**
  * The lanes of this engine, one per webhook with work, and the hands that feed and stop them.
+ *
+ * Lanes live in a `FiberMap`: each is restarted alone, with backoff, when a defect ends it. A webhook
+ * without work has no lane; if the store has something for it later, the agenda knows when.
+ *
+ * Beginning takes over from whatever engine was before: what that one held is due at once. Ending
+ * starts nothing more, waits for attempts in flight to be settled, within a bound, and leaves the
+ * rest in the store.
  */
-import { Context, type Effect } from "effect"
-import type {
-  Delivery,
-  DeliveryNotFound,
-  DeliveryStateConflict
-} from "../domain/Delivery.ts"
+import {
+  Cause,
+  Clock,
+  Context,
+  Effect,
+  FiberMap,
+  Latch,
+  Layer,
+  PartitionedSemaphore,
+  Schedule
+} from "effect"
+import type { Delivery, DeliveryNotFound, DeliveryStateConflict } from "../domain/Delivery.ts"
 import type { DeliveryId, TenantId, WebhookId } from "../domain/TypeId.ts"
-import type { DueDelivery } from "../store/DeliveryQueue.ts"
+import type { Webhook } from "../domain/Webhook.ts"
+import { Circuit } from "../settle/Circuit.ts"
+import { Settler } from "../settle/Settler.ts"
+import { DeliveryQueue, type DueDelivery } from "../store/DeliveryQueue.ts"
+import { Ownership } from "../store/Ownership.ts"
 import type { StoreError } from "../store/StoreError.ts"
+import { WebhookRepo } from "../store/WebhookRepo.ts"
+import { AddressGuard } from "./AddressGuard.ts"
+import * as Agenda from "./Agenda.ts"
+import { HttpSender } from "./HttpSender.ts"
+import * as Lane from "./Lane.ts"
+import * as Memory from "./Memory.ts"
+import { Signer } from "./Signer.ts"
 
-export class Lanes extends Context.Service<Lanes, {
-  /**
-   * Reserves room in memory for a delivery that is about to be committed. False when the webhook's
-   * lane is full, behind or held: the delivery then waits in the store. Synchronous, for the hot path.
-   */
-  readonly reserve: (delivery: DueDelivery) => boolean
-  /** Gives up reservations whose commit failed or whose outcome is unknown. */
-  readonly release: (deliveries: ReadonlyArray<DueDelivery>) => void
-  /** Hands over reserved deliveries that are committed. */
-  readonly hand: (deliveries: ReadonlyArray<DueDelivery>) => void
-  /** Tells a lane that the store has something for it, due at `dueAt` (epoch milliseconds). */
-  readonly expect: (webhookId: WebhookId, dueAt: number) => void
-  /** Cancels a delivery that is not final; an attempt in flight still ends. */
-  readonly cancel: (
-    tenantId: TenantId,
-    id: DeliveryId
-  ) => Effect.Effect<Delivery, DeliveryNotFound | DeliveryStateConflict | StoreError>
-  /** Starts a fresh round for a final delivery, now, under the same message id. */
-  readonly redeliver: (
-    tenantId: TenantId,
-    id: DeliveryId
-  ) => Effect.Effect<Delivery, DeliveryNotFound | DeliveryStateConflict | StoreError>
-  /** Counts what is alive. */
-  readonly stats: Effect.Effect<LaneStats>
-}>()("posthaste/send/Lanes") {}
+export class Lanes extends Context.Service<
+  Lanes,
+  {
+    /**
+     * Reserves room in memory for a delivery that is about to be committed. False when the webhook's
+     * lane is full, behind or held: the delivery then waits in the store. Synchronous, for the hot path.
+     */
+    readonly reserve: (webhook: Webhook, delivery: DueDelivery) => boolean
+    /** Gives up reservations whose commit failed or whose outcome is unknown. */
+    readonly release: (deliveries: ReadonlyArray<DueDelivery>) => void
+    /** Hands over reserved deliveries that are committed. */
+    readonly hand: (deliveries: ReadonlyArray<DueDelivery>) => void
+    /** Tells a lane that the store has something for it, due at `dueAt` (epoch milliseconds). */
+    readonly expect: (webhookId: WebhookId, dueAt: number) => void
+    /** Cancels a delivery that is not final; an attempt in flight still ends. */
+    readonly cancel: (
+      tenantId: TenantId,
+      id: DeliveryId
+    ) => Effect.Effect<Delivery, DeliveryNotFound | DeliveryStateConflict | StoreError>
+    /** Starts a fresh round for a final delivery, now, under the same message id. */
+    readonly redeliver: (
+      tenantId: TenantId,
+      id: DeliveryId
+    ) => Effect.Effect<Delivery, DeliveryNotFound | DeliveryStateConflict | StoreError>
+    /** Counts what is alive. */
+    readonly stats: Effect.Effect<LaneStats>
+  }
+>()("posthaste/send/Lanes") {
+  static readonly layer = (options: LanesOptions = {}) =>
+    Layer.effect(
+      Lanes,
+      Effect.gen(function* () {
+        const queue = yield* DeliveryQueue
+        const webhooks = yield* WebhookRepo
+        const settler = yield* Settler
+        const clock = yield* Clock.Clock
+        // Only the engine that owns the database may take over what is owed.
+        yield* Ownership
+
+        const memory = Memory.make(options)
+        const ended = Latch.makeUnsafe()
+        let draining = false
+        const lanes = new Map<WebhookId, Lane.Lane>()
+        const fibers = yield* FiberMap.make<WebhookId, void, never>()
+        const fork = yield* FiberMap.runtime(fibers)<never>()
+
+        const context: Lane.LaneContext = {
+          queue,
+          settler,
+          clock,
+          memory,
+          options,
+          circuit: yield* Circuit,
+          sender: yield* HttpSender,
+          signer: yield* Signer,
+          guard: yield* AddressGuard,
+          slots: PartitionedSemaphore.makeUnsafe({ permits: options.inFlightMax ?? 512 }),
+          isDraining: () => draining,
+          onLeave: (lane, backlogAt) => {
+            const { id } = lane.webhook()
+            if (lanes.get(id) === lane) lanes.delete(id)
+            if (backlogAt !== null) agenda.note(id, backlogAt)
+          },
+          onEnded: () => {
+            if (draining && memory.inFlight === 0) ended.openUnsafe()
+          }
+        }
+
+        const laneOf = (webhook: Webhook): Lane.Lane => {
+          const known = lanes.get(webhook.id)
+          if (known !== undefined) return known
+          const lane = Lane.make(context, webhook, agenda.at(webhook.id) ?? null)
+          agenda.forget(webhook.id)
+          lanes.set(webhook.id, lane)
+          fork(webhook.id, supervised(lane))
+          return lane
+        }
+
+        const expect = (webhookId: WebhookId, dueAt: number) => {
+          const lane = lanes.get(webhookId)
+          if (lane === undefined) agenda.note(webhookId, dueAt)
+          else lane.expect(dueAt)
+        }
+
+        /** Starts the lanes of webhooks whose backlog fell due. */
+        const rouse = (ids: ReadonlyArray<WebhookId>) =>
+          Effect.gen(function* () {
+            const now = yield* Clock.currentTimeMillis
+            const resting = ids.filter((id) => !lanes.has(id))
+            const found = resting.length === 0 ? [] : yield* webhooks.findMany(resting)
+            for (const webhook of found) {
+              // A stopped webhook's backlog is looked for when it is resumed.
+              if (webhook.status === "enabled") laneOf(webhook)
+            }
+            ids.forEach((id) => lanes.get(id)?.expect(now))
+          }).pipe(
+            Effect.tapError((error) =>
+              Effect.logWarning("due deliveries wait for the store", error)
+            ),
+            Effect.retry(storeRetries),
+            Effect.orDie
+          )
+        const agenda = yield* Agenda.make(rouse)
+
+        yield* webhooks.watch((change) =>
+          Effect.gen(function* () {
+            const { webhook } = change
+            const lane = lanes.get(webhook.id)
+            if (change._tag === "Deleted") {
+              agenda.forget(webhook.id)
+              lane?.update({ ...webhook, status: "disabled" })
+              return settler.forget(webhook.id)
+            }
+            lane?.update(webhook)
+            if (change.previous?.status !== webhook.status && webhook.status === "enabled") {
+              yield* settler.resume(webhook)
+              expect(webhook.id, yield* Clock.currentTimeMillis)
+            }
+          })
+        )
+
+        const recovered = yield* queue.recover
+        for (const { dueAt, webhookId } of yield* queue.agenda) agenda.note(webhookId, dueAt)
+        if (recovered > 0) {
+          yield* Effect.logInfo("deliveries of an earlier run are due").pipe(
+            Effect.annotateLogs({ deliveries: recovered })
+          )
+        }
+
+        /** Finds what is owed in the store and held by nobody, such as after an unknown commit. */
+        const sweep = Effect.gen(function* () {
+          const owed = yield* queue.owed
+          const strays = owed.filter(
+            ({ id, webhookId }) => lanes.get(webhookId)?.holds(id) !== true
+          )
+          if (strays.length === 0) return
+          const now = yield* Clock.currentTimeMillis
+          yield* queue.park(strays, now)
+          strays.forEach(({ webhookId }) => expect(webhookId, now))
+        }).pipe(
+          Effect.catch((error) => Effect.logWarning("the sweep waits for the store", error)),
+          Effect.repeat(Schedule.spaced(options.sweepMs ?? 30_000))
+        )
+        yield* Effect.forkScoped(Effect.delay(sweep, options.sweepMs ?? 30_000))
+
+        yield* Effect.addFinalizer(() =>
+          Effect.gen(function* () {
+            draining = true
+            lanes.forEach((lane) => lane.wake())
+            if (memory.inFlight === 0) return
+            yield* Effect.logInfo("finishing attempts in flight").pipe(
+              Effect.annotateLogs({ attempts: memory.inFlight })
+            )
+            yield* Effect.timeoutOption(ended.await, options.drainMs ?? 20_000)
+          })
+        )
+
+        return Lanes.of({
+          reserve: (webhook, delivery) =>
+            !draining && webhook.status === "enabled" && laneOf(webhook).reserve(delivery),
+          release: (deliveries) =>
+            deliveries.forEach((delivery) => lanes.get(delivery.webhookId)?.release(delivery)),
+          hand: (deliveries) =>
+            deliveries.forEach((delivery) => lanes.get(delivery.webhookId)?.accept(delivery)),
+          expect,
+          cancel: (tenantId, id) =>
+            Effect.tap(queue.cancel(tenantId, id), (delivery) =>
+              Effect.sync(() => lanes.get(delivery.webhookId)?.drop(id))
+            ),
+          redeliver: Effect.fnUntraced(function* (tenantId, id) {
+            const delivery = yield* queue.redeliver(tenantId, id)
+            expect(delivery.webhookId, yield* Clock.currentTimeMillis)
+            return delivery
+          }),
+          stats: Effect.sync(() => ({
+            lanes: lanes.size,
+            held: memory.held,
+            heldBytes: memory.heldBytes,
+            inFlight: memory.inFlight
+          }))
+        })
+      })
+    )
+}
+
+/** The bounds and times of all lanes. */
+export interface LanesOptions extends Lane.LaneOptions, Memory.MemoryOptions {
+  /** Attempts at once, over all webhooks, shared out evenly. 512 by default. */
+  readonly inFlightMax?: number
+  /** How often deliveries that nobody holds are looked for, in milliseconds. 30,000 by default. */
+  readonly sweepMs?: number
+  /** How long ending waits for attempts in flight, in milliseconds. 20,000 by default. */
+  readonly drainMs?: number
+}
 
 /** What the lanes of this engine hold at a moment. */
 export interface LaneStats {
@@ -45,3 +238,31 @@ export interface LaneStats {
   readonly heldBytes: number
   readonly inFlight: number
 }
+
+const storeRetries = {
+  schedule: Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
+    Schedule.jittered
+  ),
+  while: (error: StoreError) => error.isRetryable
+}
+
+/** Restarts a lane alone when a defect ends it: after 100 ms, then ever later, up to 10 seconds. */
+const supervised = (lane: Lane.Lane): Effect.Effect<void> =>
+  lane.run.pipe(
+    Effect.sandbox,
+    Effect.tapError((cause) =>
+      Cause.hasInterruptsOnly(cause)
+        ? Effect.void
+        : Effect.logError("a lane met a defect and is restarted", cause).pipe(
+            Effect.annotateLogs({ webhook: lane.webhook().id })
+          )
+    ),
+    Effect.retry({
+      schedule: Schedule.min([
+        Schedule.exponential("100 millis"),
+        Schedule.spaced("10 seconds")
+      ]).pipe(Schedule.jittered),
+      while: (cause) => !Cause.hasInterruptsOnly(cause)
+    }),
+    Effect.catch(Effect.failCause)
+  )

@@ -1,0 +1,80 @@
+/**
+ * The path as one Layer: what a library user embeds, and what the service is built on.
+ *
+ * ```
+ * Publisher ─► Router ─► Subscriptions
+ *     └──────► Lanes ─► HttpSender, Signer, AddressGuard
+ *                └────► Settler ─► Circuit, Alerts
+ *                          └─────► stores
+ * ```
+ *
+ * `layer` leaves the stores open. `layerStores` keeps them in SQL, over whatever `Database` stands
+ * below; `layerStoresMemory` keeps them in Maps.
+ */
+import { Layer } from "effect"
+import { Publisher, type PublisherOptions } from "./publish/Publisher.ts"
+import { Router } from "./route/Router.ts"
+import { Subscriptions } from "./route/Subscriptions.ts"
+import { AddressGuard, type AddressGuardOptions } from "./send/AddressGuard.ts"
+import { HttpSender, type HttpSenderOptions } from "./send/HttpSender.ts"
+import { Lanes, type LanesOptions } from "./send/Lanes.ts"
+import { Signer } from "./send/Signer.ts"
+import { Alerts } from "./settle/Alerts.ts"
+import { Circuit } from "./settle/Circuit.ts"
+import { Settler, type SettlerOptions } from "./settle/Settler.ts"
+import { DeliveryLog } from "./store/DeliveryLog.ts"
+import { DeliveryQueue } from "./store/DeliveryQueue.ts"
+import { Ids } from "./store/Ids.ts"
+import { MemoryTables } from "./store/MemoryTables.ts"
+import { MessageRepo } from "./store/MessageRepo.ts"
+import * as Migrations from "./store/Migrations.ts"
+import { Ownership } from "./store/Ownership.ts"
+import { TenantRepo } from "./store/TenantRepo.ts"
+import * as Upkeep from "./store/Upkeep.ts"
+import { WebhookRepo } from "./store/WebhookRepo.ts"
+
+/** The bounds and times of an engine, by the part they belong to. Each has a default. */
+export interface EngineOptions {
+  readonly publisher?: PublisherOptions
+  readonly lanes?: LanesOptions
+  readonly settler?: SettlerOptions
+  readonly sender?: HttpSenderOptions
+  readonly addresses?: AddressGuardOptions
+}
+
+/** The engine without its stores and without a way out: both are swapped in tests. */
+export const layerPath = (options: EngineOptions = {}) =>
+  Publisher.layer(options.publisher).pipe(
+    Layer.provideMerge(Router.layer),
+    Layer.provideMerge(Subscriptions.layer),
+    Layer.provideMerge(Lanes.layer(options.lanes)),
+    Layer.provideMerge(Settler.layer(options.settler)),
+    Layer.provideMerge(Layer.mergeAll(Circuit.layer, Alerts.layer, Signer.layer))
+  )
+
+/** The engine over whatever stores stand below it. */
+export const layer = (options: EngineOptions = {}) =>
+  layerPath(options).pipe(
+    Layer.provide(HttpSender.layer(options.sender)),
+    Layer.provideMerge(AddressGuard.layer(options.addresses))
+  )
+
+const repos = Layer.mergeAll(MessageRepo.layer, DeliveryQueue.layer, TenantRepo.layer)
+
+/** The stores in SQL: migrated, kept in shape, and owned by this engine alone. */
+export const layerStores = Layer.mergeAll(DeliveryLog.layer, Upkeep.layer).pipe(
+  Layer.provideMerge(repos),
+  Layer.provideMerge(WebhookRepo.layer),
+  Layer.provideMerge(Ownership.layer),
+  Layer.provideMerge(Migrations.layer),
+  Layer.provideMerge(Ids.layer)
+)
+
+/** The stores in memory. Nothing survives the process. */
+export const layerStoresMemory = DeliveryLog.layerMemory.pipe(
+  Layer.provideMerge(
+    Layer.mergeAll(MessageRepo.layerMemory, DeliveryQueue.layerMemory, TenantRepo.layerMemory)
+  ),
+  Layer.provideMerge(WebhookRepo.layerMemory),
+  Layer.provideMerge(Layer.merge(MemoryTables.layer, Ownership.layerMemory))
+)

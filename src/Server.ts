@@ -1,0 +1,117 @@
+/**
+ * The service as one Layer: the engine, its doors and its telemetry, chosen by settings.
+ *
+ * ```
+ * Server scope
+ * ├─ HTTP server      refuses new requests first
+ * ├─ Lanes            attempts in flight are settled
+ * └─ Database         closed last
+ * ```
+ *
+ * Ending is the closing of this scope, from the top of the drawing to the bottom.
+ */
+import { Console, Duration, Effect, FileSystem, Layer, Option, Path, Redacted } from "effect"
+import * as Engine from "./Engine.ts"
+import { version } from "./domain/Version.ts"
+import * as Http from "./http/Http.ts"
+import type { Settings } from "./Settings.ts"
+import { Database } from "./store/Database.ts"
+import { Ownership } from "./store/Ownership.ts"
+import { TenantRepo } from "./store/TenantRepo.ts"
+import * as Logging from "./telemetry/Logging.ts"
+
+/** The whole service. Fails when the database cannot be opened or the port is taken. */
+export const layer = (settings: Settings) =>
+  Layer.effectDiscard(announce(settings)).pipe(
+    Layer.provideMerge(
+      Http.layerServer({
+        host: settings.host,
+        port: settings.port,
+        maxBodyBytes: settings.maxBodyBytes,
+        gracefulShutdownTimeout: Duration.times(settings.shutdownTimeout, 0.3)
+      })
+    ),
+    Layer.provideMerge(layerEngine(settings)),
+    Layer.provide(layerLogging(settings))
+  )
+
+/** The engine of the service, without its doors. */
+const layerEngine = (settings: Settings) =>
+  Engine.layer({
+    publisher: { bodyBytesMax: settings.maxBodyBytes },
+    lanes: {
+      inFlightMax: settings.maxInFlight,
+      drainMs: Duration.toMillis(settings.shutdownTimeout) * 0.6
+    },
+    addresses: { allowHttp: settings.allowHttp, allowNetworks: settings.allowNetworks }
+  }).pipe(Layer.provideMerge(Engine.layerStores), Layer.provideMerge(layerDatabase(settings)))
+
+/** The database that the settings name. */
+export const layerDatabase = (settings: Settings) =>
+  Option.match(settings.databaseUrl, {
+    onNone: () => Database.layerEmbedded({ dataDir: settings.dataDir }),
+    onSome: (url) => Database.layerPostgres({ url })
+  })
+
+/** Log lines as the settings ask for them: pretty on a terminal, else JSON. */
+const layerLogging = (settings: Settings) =>
+  Logging.layer({
+    format: Option.getOrElse(settings.logFormat, () => (process.stdout.isTTY ? "pretty" : "json")),
+    level: settings.logLevel
+  })
+
+/** Makes what the first start needs, and says where everything is. */
+const announce = (settings: Settings) =>
+  Effect.gen(function* () {
+    const database = yield* Database
+    const key = yield* adminKey(settings)
+    const base = `http://${settings.host.includes(":") ? `[${settings.host}]` : settings.host}:${settings.port}`
+    const lines = [
+      `Posthaste ${version}`,
+      `  listening   ${base}`,
+      `  docs        ${base}/docs`,
+      database.kind === "pglite"
+        ? `  database    embedded in ${settings.dataDir}: survives a kill, not a power cut`
+        : "  database    Postgres",
+      ...key
+    ]
+    yield* Console.log(lines.join("\n"))
+  })
+
+/**
+ * Makes the first admin key, or takes the one from the settings.
+ *
+ * **Details**
+ *
+ * A made key is kept in the data directory, readable for its owner only. It is printed in local mode,
+ * where only this machine reaches the service.
+ */
+const adminKey = Effect.fnUntraced(function* (settings: Settings) {
+  const tenants = yield* TenantRepo
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  yield* tenants.ensureDefault
+  const file = path.join(settings.dataDir, "admin-key")
+  if (Option.isSome(settings.adminKey)) {
+    yield* tenants.importKey({
+      key: settings.adminKey.value,
+      tenantId: null,
+      name: "POSTHASTE_ADMIN_KEY",
+      scopes: ["admin"]
+    })
+    return ["  admin key   as set by POSTHASTE_ADMIN_KEY"]
+  }
+  if ((yield* tenants.adminKeys) === 0) {
+    const { key } = yield* tenants.createKey({
+      tenantId: null,
+      name: "first admin key",
+      scopes: ["admin"],
+      expiresAt: null
+    })
+    yield* fs.makeDirectory(settings.dataDir, { recursive: true, mode: 0o700 })
+    yield* fs.writeFileString(file, `${Redacted.value(key)}\n`, { mode: 0o600 })
+  }
+  if (!(yield* fs.exists(file))) return []
+  const shown = settings.local ? (yield* fs.readFileString(file)).trim() : `in ${file}`
+  return [`  admin key   ${shown}`]
+})

@@ -1,0 +1,108 @@
+/**
+ * Every setting of the service: name, type, default, meaning. Decoded once, at the start.
+ *
+ * A setting is an environment variable, `POSTHASTE_` and its name here in capitals. A wrong value
+ * stops the start with one line that names the variable. No other file reads the environment, and no
+ * service reads this one: `Server` turns settings into the options of layers.
+ */
+import { Config, Duration, Effect, Option, Redacted, Result, Schema } from "effect"
+import { IpNetwork } from "effect/net"
+
+/** The settings, decoded. */
+export interface Settings {
+  readonly host: string
+  readonly port: number
+  /** Postgres 14 or later; none is embedded PGlite. */
+  readonly databaseUrl: Option.Option<Redacted.Redacted>
+  readonly dataDir: string
+  readonly adminKey: Option.Option<Redacted.Redacted>
+  readonly allowHttp: boolean
+  readonly allowNetworks: ReadonlyArray<string>
+  readonly maxBodyBytes: number
+  readonly maxInFlight: number
+  readonly shutdownTimeout: Duration.Duration
+  readonly logLevel: "Debug" | "Info" | "Warn" | "Error"
+  readonly logFormat: Option.Option<"json" | "logfmt" | "pretty">
+  /** Embedded database and a loopback host, nothing else said: only this machine reaches it. */
+  readonly local: boolean
+}
+
+/** A value that cannot be used; `message` is the one line that the start stops with. */
+export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("SettingInvalid", {
+  message: Schema.String
+}) {}
+
+const loopbackHosts = new Set(["127.0.0.1", "::1", "localhost"])
+const loopbackNetworks = ["127.0.0.0/8", "::1/128"]
+
+const config = Config.all({
+  host: Config.NonEmptyString("POSTHASTE_HOST").pipe(Config.withDefault("127.0.0.1")),
+  port: Config.Port("POSTHASTE_PORT").pipe(Config.withDefault(8400)),
+  databaseUrl: Config.option(Config.Redacted("POSTHASTE_DATABASE_URL")),
+  dataDir: Config.NonEmptyString("POSTHASTE_DATA_DIR").pipe(Config.withDefault(".posthaste")),
+  adminKey: Config.option(Config.Redacted("POSTHASTE_ADMIN_KEY")),
+  allowHttp: Config.option(Config.Boolean("POSTHASTE_ALLOW_HTTP")),
+  allowNetworks: Config.option(Config.String("POSTHASTE_ALLOW_NETWORKS")),
+  maxBodyBytes: Config.Int("POSTHASTE_MAX_BODY_BYTES").pipe(Config.withDefault(262_144)),
+  maxInFlight: Config.Int("POSTHASTE_MAX_IN_FLIGHT").pipe(Config.withDefault(512)),
+  shutdownTimeout: Config.Duration("POSTHASTE_SHUTDOWN_TIMEOUT").pipe(
+    Config.withDefault(Duration.seconds(30))
+  ),
+  logLevel: Config.Literals(["debug", "info", "warn", "error"], "POSTHASTE_LOG_LEVEL").pipe(
+    Config.withDefault("info" as const)
+  ),
+  logFormat: Config.option(Config.Literals(["json", "logfmt", "pretty"], "POSTHASTE_LOG_FORMAT"))
+})
+
+/** Reads the settings from the environment. */
+export const load: Effect.Effect<Settings, SettingInvalid> = Effect.gen(function* () {
+  const raw = yield* config
+  const allowNetworks = Option.map(raw.allowNetworks, (text) =>
+    text
+      .split(",")
+      .map((network) => network.trim())
+      .filter((network) => network !== "")
+  )
+  for (const network of Option.getOrElse(allowNetworks, () => [])) {
+    if (Result.isFailure(IpNetwork.fromString(network))) {
+      return yield* new SettingInvalid({
+        message: `POSTHASTE_ALLOW_NETWORKS: expected networks such as 10.0.0.0/8, got "${network}"`
+      })
+    }
+  }
+  if (raw.maxBodyBytes < 1 || raw.maxBodyBytes > 16 * 1_048_576) {
+    return yield* new SettingInvalid({
+      message: "POSTHASTE_MAX_BODY_BYTES: expected 1 to 16777216"
+    })
+  }
+  if (raw.maxInFlight < 1 || raw.maxInFlight > 65_536) {
+    return yield* new SettingInvalid({ message: "POSTHASTE_MAX_IN_FLIGHT: expected 1 to 65536" })
+  }
+  const adminKey = Option.map(raw.adminKey, Redacted.value)
+  if (Option.isSome(adminKey) && adminKey.value.length < 24) {
+    return yield* new SettingInvalid({
+      message: "POSTHASTE_ADMIN_KEY: expected at least 24 characters"
+    })
+  }
+  const local = Option.isNone(raw.databaseUrl) && loopbackHosts.has(raw.host)
+  return {
+    ...raw,
+    local,
+    allowHttp: Option.getOrElse(raw.allowHttp, () => local),
+    allowNetworks: Option.getOrElse(allowNetworks, () => (local ? loopbackNetworks : [])),
+    logLevel: logLevels[raw.logLevel]
+  }
+}).pipe(
+  Effect.catchTag("ConfigError", (error) =>
+    Effect.fail(new SettingInvalid({ message: oneLine(error.message) }))
+  )
+)
+
+const logLevels = { debug: "Debug", info: "Info", warn: "Warn", error: "Error" } as const
+
+/** Turns `Expected a number at ["POSTHASTE_PORT"]` round, so that the name comes first. */
+const oneLine = (text: string): string => {
+  const plain = text.replaceAll(/\s+/g, " ").trim()
+  const parts = /Expected (.*) at \["(\w+)"\]/.exec(plain)
+  return parts === null ? plain : `${parts[2]}: expected ${parts[1]}`
+}

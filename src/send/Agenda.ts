@@ -1,0 +1,61 @@
+/**
+ * Remembers when each webhook that has no lane will have something to read, and says so then.
+ *
+ * One timer serves all of them, and an entry is a number: a million waiting retries of a thousand
+ * webhooks are a thousand numbers here. A lane that is awake keeps its own time.
+ */
+import { Clock, Effect, Latch, type Scope } from "effect"
+import type { WebhookId } from "../domain/TypeId.ts"
+
+export interface Agenda {
+  /** Notes that a webhook has something due at `at` (epoch milliseconds), unless earlier is known. */
+  readonly note: (webhookId: WebhookId, at: number) => void
+  /** Forgets a webhook. */
+  readonly forget: (webhookId: WebhookId) => void
+  /** When a webhook has something due, epoch milliseconds, or undefined. */
+  readonly at: (webhookId: WebhookId) => number | undefined
+}
+
+/** Makes an agenda that calls `onDue` with every webhook whose time has come, and forgets it. */
+export const make = Effect.fnUntraced(function* (
+  onDue: (webhookIds: ReadonlyArray<WebhookId>) => Effect.Effect<void>
+): Effect.fn.Return<Agenda, never, Scope.Scope> {
+  const entries = new Map<WebhookId, number>()
+  const changed = Latch.makeUnsafe()
+  let next = Infinity
+
+  const keepTime = Effect.gen(function* () {
+    while (true) {
+      changed.closeUnsafe()
+      const now = yield* Clock.currentTimeMillis
+      const due: Array<WebhookId> = []
+      next = Infinity
+      for (const [webhookId, at] of entries) {
+        if (at <= now) due.push(webhookId)
+        else if (at < next) next = at
+      }
+      if (due.length > 0) {
+        due.forEach((webhookId) => entries.delete(webhookId))
+        yield* onDue(due)
+      } else if (next === Infinity) {
+        yield* changed.await
+      } else {
+        yield* Effect.timeoutOption(changed.await, next - now)
+      }
+    }
+  })
+  yield* Effect.forkScoped(keepTime)
+
+  return {
+    note: (webhookId, at) => {
+      const known = entries.get(webhookId)
+      if (known !== undefined && known <= at) return
+      entries.set(webhookId, at)
+      if (at < next) changed.openUnsafe()
+    },
+    forget: (webhookId) => {
+      entries.delete(webhookId)
+    },
+    at: (webhookId) => entries.get(webhookId)
+  }
+})

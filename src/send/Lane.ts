@@ -1,0 +1,379 @@
+/**
+ * The actor that owns one webhook's deliveries.
+ *
+ * ```
+ *   hand ─────► mailbox ──► workers (at most `concurrency`) ──► send ──► settle
+ *                  ▲                                                       │ again at
+ *   store ─ refill ┘            gate closed: park the mailbox              ▼
+ *     ▲                                                              backlogAt: look
+ *     └────────────────────────────────────────────────────────────  into the store then
+ * ```
+ *
+ * A lane sends only while its gate is open: the webhook is enabled, not throttled, and its circuit
+ * is closed; half open lets one through. A closed gate empties the mailbox into the store, so a dead
+ * webhook holds no memory. First try and tenth try take the same way.
+ *
+ * Whatever a receiver does ends in `settle`. A defect while one delivery is handled is logged and
+ * that delivery is put off for a minute; its lane goes on.
+ */
+import { Cause, Clock, Effect, Latch, Option, PartitionedSemaphore, Result, Schedule } from "effect"
+import { classify, type Outcome } from "../domain/Attempt.ts"
+import type { DeliveryId, WebhookId } from "../domain/TypeId.ts"
+import { circuitState, type UrlNotAllowed, type Webhook } from "../domain/Webhook.ts"
+import type { Circuit } from "../settle/Circuit.ts"
+import type { Settler } from "../settle/Settler.ts"
+import type { DeliveryQueue, DueDelivery } from "../store/DeliveryQueue.ts"
+import type { StoreError } from "../store/StoreError.ts"
+import type { AddressGuard } from "./AddressGuard.ts"
+import type { HttpSender } from "./HttpSender.ts"
+import { fits, type Memory } from "./Memory.ts"
+import { build } from "./Request.ts"
+import type { Signer } from "./Signer.ts"
+
+/** The bounds and times of each lane. */
+export interface LaneOptions {
+  /** Deliveries that one lane holds in memory. 1,000 by default. */
+  readonly mailboxMax?: number
+  /** Deliveries that are read from the store at once. 200 by default. */
+  readonly refillMax?: number
+  /** Body bytes that are read from the store at once. 1 MiB by default. */
+  readonly refillBytesMax?: number
+  /** How long a lane without work stays, in milliseconds. 60,000 by default. */
+  readonly idleMs?: number
+  /** How long a delivery is put off that met a defect of ours, in milliseconds. 60,000 by default. */
+  readonly defectDelayMs?: number
+}
+
+/** What lanes share. */
+export interface LaneContext {
+  readonly queue: DeliveryQueue["Service"]
+  readonly settler: Settler["Service"]
+  readonly circuit: Circuit["Service"]
+  readonly sender: HttpSender["Service"]
+  readonly signer: Signer["Service"]
+  readonly guard: AddressGuard["Service"]
+  readonly clock: Clock.Clock
+  readonly slots: PartitionedSemaphore.PartitionedSemaphore<WebhookId>
+  readonly memory: Memory
+  readonly options: LaneOptions
+  readonly isDraining: () => boolean
+  /** Called in the turn in which a lane decides to leave, with when it has to come back, if ever. */
+  readonly onLeave: (lane: Lane, backlogAt: number | null) => void
+  /** Called whenever an attempt in flight has ended and is settled. */
+  readonly onEnded: () => void
+}
+
+/** What may be sent now, and when more may, if time alone changes it. */
+interface Gate {
+  readonly workersMax: number
+  /** Epoch milliseconds. */
+  readonly until: number | null
+}
+
+/** A running or resting lane, as the registry sees it. */
+export interface Lane {
+  /** The webhook as last heard of. */
+  readonly webhook: () => Webhook
+  /** Takes over what changed about the webhook. */
+  readonly update: (webhook: Webhook) => void
+  /** Reserves room for a delivery that is about to be committed; see `Lanes.reserve`. */
+  readonly reserve: (delivery: DueDelivery) => boolean
+  /** Takes a reserved delivery that is now committed. */
+  readonly accept: (delivery: DueDelivery) => void
+  /** Lets go of a delivery: its reservation, its place in the mailbox, its bytes. */
+  readonly release: (delivery: DueDelivery) => void
+  /** Drops a cancelled delivery, unless it is in flight. */
+  readonly drop: (id: DeliveryId) => void
+  /** Learns that the store has something due at `at`, epoch milliseconds. */
+  readonly expect: (at: number) => void
+  /** Makes the lane look around, as at shutdown. */
+  readonly wake: () => void
+  /** Tells whether the lane holds a delivery in memory. */
+  readonly holds: (id: DeliveryId) => boolean
+  /** Tells whether the lane holds nothing. */
+  readonly isEmpty: () => boolean
+  /** The life of the actor; ends when there has been nothing to do for a while. */
+  readonly run: Effect.Effect<void>
+}
+
+/** Makes the lane of a webhook that has something due in the store at `backlogAt`, or null. */
+export const make = (
+  context: LaneContext,
+  webhookAtFirst: Webhook,
+  backlogAtFirst: number | null
+): Lane => {
+  const { circuit, clock, memory, queue, sender, settler, signer, slots } = context
+  const mailboxMax = context.options.mailboxMax ?? 1_000
+  const refillMax = context.options.refillMax ?? 200
+  const refillBytesMax = context.options.refillBytesMax ?? 1_048_576
+  const idleMs = context.options.idleMs ?? 60_000
+  const defectDelayMs = context.options.defectDelayMs ?? 60_000
+
+  let webhook = webhookAtFirst
+  let url = context.guard.url(webhook.url)
+  let backlogAt = backlogAtFirst
+  let workers = 0
+  const mailbox: Array<DueDelivery> = []
+  // Reserved, in the mailbox or in flight; true while the store has the row in `owed`.
+  const held = new Map<DeliveryId, boolean>()
+  const changed = Latch.makeUnsafe(true)
+
+  const gate = (now: number): Gate => {
+    if (webhook.status !== "enabled") return closed
+    const health = settler.health(webhook)
+    if (health.throttledUntil !== null && health.throttledUntil > now) {
+      return { workersMax: 0, until: health.throttledUntil }
+    }
+    switch (circuitState(health, now)) {
+      case "open":
+        return { workersMax: 0, until: health.circuitOpenUntil }
+      case "half_open":
+        return { workersMax: 1, until: null }
+      case "closed":
+        return { workersMax: webhook.settings.concurrency, until: null }
+    }
+  }
+
+  const hold = (delivery: DueDelivery, owed: boolean) => {
+    held.set(delivery.id, owed)
+    memory.held++
+    memory.heldBytes += delivery.message.body.length
+  }
+
+  const release = (delivery: DueDelivery) => {
+    if (!held.delete(delivery.id)) return
+    memory.held--
+    memory.heldBytes -= delivery.message.body.length
+    if (held.size === 0) changed.openUnsafe()
+  }
+
+  const expect = (at: number) => {
+    if (backlogAt !== null && backlogAt <= at) return
+    backlogAt = at
+    changed.openUnsafe()
+  }
+
+  /** Sends one delivery and settles it; answers false when the gate turned out to be closed. */
+  const deliver = Effect.fnUntraced(function* (delivery: DueDelivery) {
+    const now = yield* Clock.currentTimeMillis
+    if (context.isDraining() || gate(now).workersMax === 0) return false
+    const outcome = yield* Result.isFailure(url)
+      ? Effect.succeedSome(notSent(url.failure))
+      : circuit.run(
+          webhook,
+          sender.send(build(webhook, url.success, delivery, now, signer)),
+          ({ outcome }) => circuitOutcome(outcome)
+        )
+    if (Option.isNone(outcome)) return false
+    const verdict = yield* settler.settle({ webhook, delivery, startedAt: now, ...outcome.value })
+    release(delivery)
+    if (verdict._tag === "Again") expect(verdict.at)
+    return true
+  })
+
+  const attempt = Effect.fnUntraced(
+    function* (delivery: DueDelivery) {
+      memory.inFlight++
+      return yield* deliver(delivery)
+    },
+    Effect.ensuring(
+      Effect.sync(() => {
+        memory.inFlight--
+        context.onEnded()
+      })
+    )
+  )
+
+  /** Puts a delivery off whose handling met a defect, so that it cannot keep its lane busy. */
+  const putOff = (delivery: DueDelivery, cause: Cause.Cause<unknown>) =>
+    Effect.gen(function* () {
+      yield* Effect.logError("a delivery could not be handled and is put off", cause)
+      const dueAt = (yield* Clock.currentTimeMillis) + defectDelayMs
+      yield* Effect.ignore(queue.park([delivery], dueAt))
+      release(delivery)
+      expect(dueAt)
+      return true
+    })
+
+  const work = Effect.gen(function* () {
+    while (workers <= gate(clock.currentTimeMillisUnsafe()).workersMax && !context.isDraining()) {
+      const delivery = mailbox.shift()
+      if (delivery === undefined) return
+      const done = yield* PartitionedSemaphore.withPermit(
+        slots,
+        webhook.id
+      )(attempt(delivery)).pipe(
+        Effect.catchCause((cause) =>
+          Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : putOff(delivery, cause)
+        )
+      )
+      if (!done) {
+        mailbox.unshift(delivery)
+        return
+      }
+      if (isLow() && isBehind()) changed.openUnsafe()
+    }
+  }).pipe(
+    Effect.ensuring(
+      Effect.sync(() => {
+        workers--
+        changed.openUnsafe()
+      })
+    )
+  )
+
+  const isLow = () => mailbox.length < refillMax / 2
+  const isBehind = () => backlogAt !== null && backlogAt <= clock.currentTimeMillisUnsafe()
+
+  /** Reads what is due from the store into the mailbox. */
+  const refill = Effect.fnUntraced(function* (workersMax: number) {
+    const now = yield* Clock.currentTimeMillis
+    // A circuit that lets one probe through needs little more than that one.
+    const limit = Math.min(refillMax, workersMax * 20, memory.heldMax - memory.held)
+    // Cleared first: whoever expects something while the store is read sets it again.
+    backlogAt = null
+    const pulled = yield* queue
+      .pull({
+        webhookId: webhook.id,
+        now,
+        limit: Math.max(1, limit),
+        bytesMax: Math.max(1, Math.min(refillBytesMax, memory.heldBytesMax - memory.heldBytes)),
+        held: new Set(held.keys())
+      })
+      .pipe(
+        Effect.onError(() => Effect.sync(() => expect(now))),
+        Effect.retry(storeRetries)
+      )
+    for (const delivery of pulled.deliveries) {
+      if (held.has(delivery.id)) continue
+      hold(delivery, false)
+      mailbox.push(delivery)
+    }
+    if (pulled.nextDueAt !== null) expect(pulled.nextDueAt)
+  })
+
+  /** Empties the mailbox into the store, where it keeps its order and costs no memory. */
+  const park = Effect.gen(function* () {
+    if (mailbox.length === 0) return
+    const parked = mailbox.splice(0)
+    const owed = parked.filter((delivery) => held.get(delivery.id) === true)
+    const now = yield* Clock.currentTimeMillis
+    if (owed.length > 0) yield* Effect.retry(queue.park(owed, now), storeRetries)
+    parked.forEach(release)
+    expect(now)
+  })
+
+  /** Rests until something changes; false when there was nothing to do for so long that it leaves. */
+  const rest = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const { until, workersMax } = gate(now)
+    const stopped = workersMax === 0 && until === null
+    // What the store has due matters when the gate lets it out.
+    const nextAt = backlogAt === null || stopped ? null : Math.max(backlogAt, until ?? 0)
+    const busy = workers > 0 || held.size > 0
+    if (busy && (nextAt === null || nextAt <= now)) {
+      // Workers open the latch when they end and when the mailbox runs low.
+      yield* changed.await
+      return true
+    }
+    const restMs = Math.min(
+      busy ? Infinity : stopped ? 0 : idleMs,
+      nextAt === null ? Infinity : Math.max(0, nextAt - now)
+    )
+    const woken = yield* Effect.timeoutOption(changed.await, restMs)
+    if (Option.isSome(woken) || changed.isOpen() || busy) return true
+    if (nextAt !== null && nextAt <= (yield* Clock.currentTimeMillis)) return true
+    // From here to the end of the turn nothing can be handed over: nothing gets lost.
+    context.onLeave(lane, nextAt)
+    return false
+  })
+
+  const run = Effect.gen(function* () {
+    yield* settler.adopt(webhook)
+    let stays = true
+    while (stays && !context.isDraining()) {
+      changed.closeUnsafe()
+      let { workersMax } = gate(yield* Clock.currentTimeMillis)
+      if (workersMax === 0) {
+        yield* park
+      } else if (isBehind() && isLow()) {
+        yield* refill(workersMax)
+        workersMax = gate(yield* Clock.currentTimeMillis).workersMax
+      }
+      for (let free = Math.min(workersMax - workers, mailbox.length); free > 0; free--) {
+        workers++
+        yield* Effect.forkChild(work)
+      }
+      stays = yield* rest
+    }
+    // At shutdown the lane lives on until its workers have settled what is in flight.
+    while (workers > 0) {
+      changed.closeUnsafe()
+      yield* changed.await
+    }
+  }).pipe(Effect.orDie)
+
+  const lane: Lane = {
+    webhook: () => webhook,
+    update: (next) => {
+      webhook = next
+      url = context.guard.url(next.url)
+      changed.openUnsafe()
+    },
+    reserve: (delivery) => {
+      const now = clock.currentTimeMillisUnsafe()
+      // What waits in the store came first, and what the gate holds back needs no memory.
+      const behind = backlogAt !== null && backlogAt <= now
+      if (behind || held.size >= mailboxMax || gate(now).workersMax === 0) return false
+      if (!fits(memory, delivery.message.body.length)) return false
+      hold(delivery, true)
+      return true
+    },
+    accept: (delivery) => {
+      mailbox.push(delivery)
+      if (workers < webhook.settings.concurrency) changed.openUnsafe()
+    },
+    release,
+    drop: (id) => {
+      const at = mailbox.findIndex((delivery) => delivery.id === id)
+      if (at >= 0) mailbox.splice(at, 1).forEach(release)
+    },
+    expect,
+    wake: () => {
+      changed.openUnsafe()
+    },
+    holds: (id) => held.has(id),
+    isEmpty: () => held.size === 0,
+    run
+  }
+  return lane
+}
+
+const closed: Gate = { workersMax: 0, until: null }
+
+/** A store that is away is asked again: after 100 ms, then ever later, up to every 5 seconds. */
+const storeRetries = {
+  schedule: Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
+    Schedule.jittered
+  ),
+  while: (error: StoreError) => error.isRetryable
+}
+
+/** The outcome of an attempt whose URL no request may go to. */
+const notSent = (refusal: UrlNotAllowed): { outcome: Outcome; durationMs: number } => ({
+  outcome: { _tag: "Refused", rule: "url", detail: refusal.message },
+  durationMs: 0
+})
+
+/** What an outcome says about the health of the receiver. */
+const circuitOutcome = (outcome: Outcome): "success" | "failure" | "ignored" => {
+  switch (classify(outcome)) {
+    case "status_2xx":
+      return "success"
+    case "status_429":
+    case "blocked":
+      return "ignored"
+    default:
+      return "failure"
+  }
+}

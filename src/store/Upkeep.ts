@@ -1,0 +1,31 @@
+/**
+ * Keeps the ground in shape while an engine runs: partitions are ready before their day comes, and
+ * idempotency keys end after 24 hours.
+ *
+ * Runs at the start and then every hour. A store that is away is waited for, never given up on.
+ */
+import { Clock, Effect, Layer, Schedule } from "effect"
+import { MessageRepo } from "./MessageRepo.ts"
+import * as Partitions from "./Partitions.ts"
+
+/** How long an idempotency key is kept, in milliseconds. */
+export const idempotencyMs = 86_400_000
+
+const once = Effect.gen(function* () {
+  const messages = yield* MessageRepo
+  const now = yield* Clock.currentTimeMillis
+  yield* Partitions.ensure(now)
+  yield* messages.expireKeys(now - idempotencyMs)
+})
+
+/** Does it once before anything else starts, then every hour. */
+export const layer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    yield* once
+    yield* once.pipe(
+      Effect.catch((error) => Effect.logWarning("upkeep waits for the store", error)),
+      Effect.schedule(Schedule.spaced("1 hour")),
+      Effect.forkScoped
+    )
+  })
+)

@@ -1,0 +1,147 @@
+/**
+ * The whole engine in memory, under a fake clock: for users' tests and for ours.
+ *
+ * The real path, real lanes, real schedules; only the network is scripted (`TestSender`) and the
+ * stores are Maps. Seventy-five hours of retries pass in the milliseconds it takes to adjust the
+ * `TestClock`.
+ *
+ * **Example**
+ *
+ * ```ts
+ * it.effect("retries until the receiver recovers", () =>
+ *   Effect.gen(function*() {
+ *     const engine = yield* TestEngine
+ *     const network = yield* TestSender
+ *     yield* network.answer("https://a.example/hook", { status: 503 }, { status: 200 })
+ *     yield* engine.webhook("https://a.example/hook")
+ *     const message = yield* engine.publish("invoice.paid", { amount: 100 })
+ *     yield* TestClock.adjust("1 minute")
+ *     const [delivery] = yield* engine.deliveries(message.id)
+ *     assert.strictEqual(delivery?.status, "delivered")
+ *   }).pipe(Effect.provide(TestEngine.layer())))
+ * ```
+ */
+import { Context, Effect, Layer, Redacted, Schema } from "effect"
+import type { Attempt } from "../domain/Attempt.ts"
+import type { Delivery } from "../domain/Delivery.ts"
+import type {
+  BodyTooLarge,
+  IdempotencyConflict,
+  MessageUidConflict,
+  Overloaded
+} from "../domain/Message.ts"
+import { firstPage } from "../domain/Page.ts"
+import type { DeliveryId, MessageId, TenantId } from "../domain/TypeId.ts"
+import {
+  type Webhook,
+  type WebhookFields,
+  WebhookSettings,
+  type WebhookUidTaken
+} from "../domain/Webhook.ts"
+import * as Engine from "../Engine.ts"
+import { type Accepted, Publisher } from "../publish/Publisher.ts"
+import { AddressGuard } from "../send/AddressGuard.ts"
+import { DeliveryLog } from "../store/DeliveryLog.ts"
+import { Ids } from "../store/Ids.ts"
+import type { StoreError } from "../store/StoreError.ts"
+import { TenantRepo } from "../store/TenantRepo.ts"
+import { WebhookRepo } from "../store/WebhookRepo.ts"
+import { TestSender } from "./TestSender.ts"
+
+export class TestEngine extends Context.Service<
+  TestEngine,
+  {
+    /** The tenant that everything below belongs to. */
+    readonly tenantId: TenantId
+    /** Registers a webhook; settings not named have their defaults. */
+    readonly webhook: (
+      url: string,
+      fields?: Partial<Omit<WebhookFields, "settings">> & {
+        readonly settings?: Partial<typeof WebhookSettings.Encoded>
+      }
+    ) => Effect.Effect<Webhook, WebhookUidTaken | IdempotencyConflict | StoreError>
+    /** Publishes a message with any JSON data. */
+    readonly publish: (
+      type: string,
+      data: unknown,
+      options?: { readonly uid?: string; readonly idempotencyKey?: string }
+    ) => Effect.Effect<
+      Accepted,
+      BodyTooLarge | MessageUidConflict | IdempotencyConflict | Overloaded | StoreError
+    >
+    /** The deliveries of a message, in the order of their ids. */
+    readonly deliveries: (
+      messageId: MessageId
+    ) => Effect.Effect<ReadonlyArray<Delivery>, StoreError>
+    /** The attempts of a delivery, first one first. */
+    readonly attempts: (id: DeliveryId) => Effect.Effect<ReadonlyArray<Attempt>, StoreError>
+  }
+>()("posthaste/testing/TestEngine") {
+  /** The engine, its stores in memory, the scripted network, and this. */
+  static readonly layer = (options: Engine.EngineOptions = {}) =>
+    Layer.effect(TestEngine, make).pipe(
+      Layer.provideMerge(Engine.layerPath(options)),
+      Layer.provideMerge(TestSender.layer),
+      Layer.provideMerge(AddressGuard.layer(options.addresses)),
+      Layer.provideMerge(Engine.layerStoresMemory),
+      Layer.provideMerge(Ids.layerSeeded)
+    )
+}
+
+const make = Effect.gen(function*() {
+  const ids = yield* Ids
+  const log = yield* DeliveryLog
+  const publisher = yield* Publisher
+  const webhooks = yield* WebhookRepo
+  const tenant = yield* (yield* TenantRepo).ensureDefault
+
+  return TestEngine.of({
+    tenantId: tenant.id,
+    webhook: Effect.fnUntraced(function*(url, { settings, ...fields } = {}) {
+      return yield* webhooks.create({
+        id: yield* ids.next("webhook"),
+        tenantId: tenant.id,
+        secret: {
+          id: yield* ids.next("secret"),
+          key: Redacted.make(yield* ids.bytes(32))
+        },
+        idempotency: null,
+        fields: {
+          uid: null,
+          name: null,
+          description: null,
+          metadata: {},
+          url,
+          eventTypes: [],
+          resources: [],
+          headers: {},
+          ...fields,
+          settings: yield* Effect.orDie(
+            Schema.decodeUnknownEffect(WebhookSettings)(settings ?? {})
+          )
+        }
+      })
+    }),
+    publish: (type, data, options = {}) =>
+      publisher.publish({
+        tenantId: tenant.id,
+        type,
+        uid: options.uid ?? null,
+        resource: null,
+        data: JSON.stringify(data),
+        idempotencyKey: options.idempotencyKey ?? null
+      }),
+    deliveries: (messageId) =>
+      Effect.map(
+        log.list(tenant.id, firstPage, {
+          webhookId: null,
+          messageId,
+          type: null,
+          status: null,
+          statusCodeClass: null
+        }),
+        (page) => page.data.toReversed()
+      ),
+    attempts: (id) => log.attempts(tenant.id, id)
+  })
+})

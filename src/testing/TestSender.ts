@@ -1,0 +1,121 @@
+/**
+ * A network that a test scripts and reads: takes the place of `HttpSender`.
+ *
+ * What a URL answers is set beforehand, one answer for each request, the last one for ever; a URL
+ * nobody set answers 200. Delays and deadlines pass on the `TestClock`. Every request is remembered.
+ */
+import { Clock, Context, Effect, Layer } from "effect"
+import type { Outcome } from "../domain/Attempt.ts"
+import { type HttpRequest, HttpSender } from "../send/HttpSender.ts"
+
+export class TestSender extends Context.Service<
+  TestSender,
+  {
+    /** Sets what a URL answers from now on: each request takes the next, the last one stays. */
+    readonly answer: (url: string, ...answers: ReadonlyArray<Answer>) => Effect.Effect<void>
+    /** The requests sent so far, first one first; to one URL where it is named. */
+    readonly sent: (url?: string) => Effect.Effect<ReadonlyArray<SentRequest>>
+    /** The most requests that were in flight at once, to one URL where it is named. */
+    readonly inFlightMax: (url?: string) => Effect.Effect<number>
+  }
+>()("posthaste/testing/TestSender") {
+  /** Provides the scripted network as `HttpSender`, and the script as `TestSender`. */
+  static readonly layer = Layer.effectContext(
+    Effect.sync(() => {
+      const scripts = new Map<string, Array<Answer>>()
+      const requests: Array<SentRequest> = []
+      const inFlight = new Map<string, { now: number; max: number }>()
+      let all = { now: 0, max: 0 }
+
+      const next = (url: string): Answer => {
+        const script = scripts.get(url) ?? []
+        return (script.length > 1 ? script.shift() : script[0]) ?? { status: 200 }
+      }
+      const count = (url: string, by: 1 | -1) => {
+        const one = inFlight.get(url) ?? { now: 0, max: 0 }
+        inFlight.set(url, counted(one, by))
+        all = counted(all, by)
+      }
+
+      const send = Effect.fnUntraced(function*(request: HttpRequest) {
+        const url = request.url.href
+        const sentAt = yield* Clock.currentTimeMillis
+        requests.push({ url, sentAt, method: request.method, headers: request.headers, body: request.body })
+        const answer = next(url)
+        const takes = answer.delayMs ?? 0
+        yield* Effect.sync(() => count(url, 1))
+        const late = takes > request.timeoutMs
+        if (takes > 0) yield* Effect.sleep(Math.min(takes, request.timeoutMs))
+        return {
+          outcome: late ? timedOut : outcomeOf(answer),
+          durationMs: (yield* Clock.currentTimeMillis) - sentAt
+        }
+      }, (effect, request) => Effect.ensuring(effect, Effect.sync(() => count(request.url.href, -1))))
+
+      return Context.make(HttpSender, HttpSender.of({ send })).pipe(
+        Context.add(
+          TestSender,
+          TestSender.of({
+            answer: (url, ...answers) =>
+              Effect.sync(() => {
+                scripts.set(new URL(url).href, [...answers])
+              }),
+            sent: (url) =>
+              Effect.sync(() =>
+                url === undefined
+                  ? [...requests]
+                  : requests.filter((request) => request.url === new URL(url).href)
+              ),
+            inFlightMax: (url) =>
+              Effect.sync(() =>
+                url === undefined ? all.max : inFlight.get(new URL(url).href)?.max ?? 0
+              )
+          })
+        )
+      )
+    })
+  )
+}
+
+/** What a receiver does with one request. */
+export type Answer =
+  | {
+    readonly status: number
+    readonly headers?: { readonly [name: string]: string }
+    readonly body?: string
+    /** How long it takes, in milliseconds; past the request's timeout it is a timeout. */
+    readonly delayMs?: number
+  }
+  | {
+    readonly fault: "dns" | "refused" | "reset" | "tls" | "protocol"
+    readonly delayMs?: number
+  }
+
+/** A request that was sent. */
+export interface SentRequest {
+  readonly url: string
+  readonly method: string
+  readonly headers: { readonly [name: string]: string }
+  readonly body: Uint8Array | null
+  /** Epoch milliseconds. */
+  readonly sentAt: number
+}
+
+const counted = (count: { now: number; max: number }, by: 1 | -1) => ({
+  now: count.now + by,
+  max: Math.max(count.max, count.now + by)
+})
+
+const timedOut: Outcome = { _tag: "TimedOut", phase: "headers" }
+
+const outcomeOf = (answer: Answer): Outcome =>
+  "fault" in answer
+    ? { _tag: "Unreachable", cause: answer.fault, detail: `scripted: ${answer.fault}` }
+    : {
+      _tag: "Responded",
+      statusCode: answer.status,
+      headers: answer.headers ?? {},
+      body: new TextEncoder().encode(answer.body ?? ""),
+      truncated: false,
+      bodyError: null
+    }
