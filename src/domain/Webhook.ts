@@ -41,7 +41,8 @@ export const ResourceFilter = Schema.Struct({
 export type ResourceFilter = typeof ResourceFilter.Type
 
 const day = 86_400_000
-const byDefault = <const A>(value: A) => Schema.withDecodingDefaultKey(Effect.succeed(value))
+const byDefault = <S extends Schema.Constraint>(value: S["Encoded"]) =>
+  Schema.withDecodingDefaultKey<S>(Effect.succeed(value))
 
 /** When the circuit opens and for how long: `openMs` doubles at each opening up to `openMsMax`. */
 export const CircuitSettings = Schema.Struct({
