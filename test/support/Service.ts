@@ -1,0 +1,149 @@
+/**
+ * Runs the service as a child process, the way a user does, and talks to it over HTTP. It can be
+ * killed at any instant and started again on the same data. A child ends with the test run.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+
+/** The admin key of every service started here. */
+export const adminKey = "phk_test_0123456789abcdefghijklmnopqrstuvwxyz"
+
+/** What a service runs on. */
+export interface ServiceOptions {
+  /** Postgres; absent: embedded, in `dataDir`. */
+  readonly databaseUrl?: string
+  /** A directory to keep; absent: a fresh one, removed by `remove`. */
+  readonly dataDir?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** A service that can be started, killed and started again. */
+export interface Service {
+  readonly baseUrl: string
+  readonly dataDir: string
+  readonly pid: () => number
+  /** All that the process printed since it was last started. */
+  readonly output: () => string
+  /** Starts it and resolves once it is ready; answers the milliseconds that took. */
+  readonly start: () => Promise<number>
+  /** Sends a signal and waits until the process has ended; answers its exit code, if it had one. */
+  readonly end: (signal: NodeJS.Signals) => Promise<number | null>
+  /** Sends a request with the admin key and reads the JSON answer. */
+  readonly call: (method: string, path: string, body?: unknown) => Promise<Answer>
+  /** Ends it and removes the data directory it made. */
+  readonly remove: () => Promise<void>
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  // The shape is the caller's business: these are assertions on an HTTP contract.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly json: any
+}
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+
+/** Prepares a service on a free port; `start` starts it. */
+export const makeService = async (options: ServiceOptions = {}): Promise<Service> => {
+  const dataDir = options.dataDir ?? fs.mkdtempSync(path.join(os.tmpdir(), "posthaste-service-"))
+  const port = await freePort()
+  const baseUrl = `http://127.0.0.1:${port}`
+  let child: ChildProcess | undefined
+  let ended: Promise<unknown> = Promise.resolve()
+  let output = ""
+
+  const start = async () => {
+    const begun = performance.now()
+    output = ""
+    const started = spawn(process.execPath, [main, "serve"], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        PATH: process.env["PATH"],
+        POSTHASTE_PORT: String(port),
+        POSTHASTE_DATA_DIR: dataDir,
+        POSTHASTE_ADMIN_KEY: adminKey,
+        POSTHASTE_ALLOW_HTTP: "true",
+        POSTHASTE_ALLOW_NETWORKS: "127.0.0.0/8",
+        ...(options.databaseUrl === undefined
+          ? {}
+          : { POSTHASTE_DATABASE_URL: options.databaseUrl }),
+        ...options.env
+      }
+    })
+    child = started
+    ended = once(started, "exit")
+    started.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()))
+    started.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()))
+    while (true) {
+      if (started.exitCode !== null || started.signalCode !== null) {
+        throw new Error(`the service ended while it started:\n${output}`)
+      }
+      const ready = await fetch(`${baseUrl}/health/ready`).then(
+        (response) => response.arrayBuffer().then(() => response.ok),
+        () => false
+      )
+      if (ready) return performance.now() - begun
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+
+  const end = async (signal: NodeJS.Signals) => {
+    const running = child
+    if (running === undefined || running.exitCode !== null) return running?.exitCode ?? null
+    running.kill(signal)
+    await ended
+    child = undefined
+    return running.exitCode
+  }
+
+  process.once("exit", () => child?.kill("SIGKILL"))
+
+  return {
+    baseUrl,
+    dataDir,
+    pid: () => child?.pid ?? 0,
+    output: () => output,
+    start,
+    end,
+    call: async (method, at, body) => {
+      const response = await fetch(`${baseUrl}${at}`, {
+        method,
+        headers: { authorization: `Bearer ${adminKey}`, "content-type": "application/json" },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) })
+      })
+      const text = await response.text()
+      return {
+        status: response.status,
+        headers: response.headers,
+        json: text === "" ? undefined : JSON.parse(text)
+      }
+    },
+    remove: async () => {
+      await end("SIGKILL")
+      if (options.dataDir === undefined) fs.rmSync(dataDir, { recursive: true, force: true })
+    }
+  }
+}
+
+/** Reads a process's resident memory, in bytes. */
+export const residentBytes = (pid: number): number => {
+  const status = fs.readFileSync(`/proc/${pid}/status`, "utf8")
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024
+}
+
+/** Finds a port that nothing listens on. */
+export const freePort = async (): Promise<number> => {
+  const server = net.createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const address = server.address()
+  server.close()
+  await once(server, "close")
+  if (address === null || typeof address === "string") throw new Error("no port")
+  return address.port
+}
