@@ -18,9 +18,7 @@ const manual = () => {
 }
 
 /** Ends the current turn of the event loop, and with it every flush that was scheduled. */
-const turn = Effect.callback<void>((resume) => {
-  setImmediate(() => setImmediate(() => resume(Effect.void)))
-})
+const turn = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
 
 const defaults = { name: "numbers", sizeOf: () => 1, pendingMax: 1000 }
 
@@ -120,7 +118,7 @@ describe("GroupCommit", () => {
         })
         for (const exit of exits) {
           assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
-          assert.include(String(exit), expected[index])
+          assert.include(String(exit), expected[index]!)
         }
       }
     })
@@ -191,10 +189,7 @@ describe("GroupCommit", () => {
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), {
         startImmediately: true
       })
-      assert.strictEqual(
-        (yield* Effect.flip(group.submit(3)) as { _tag: string })._tag,
-        "Overloaded"
-      )
+      assert.instanceOf(yield* Effect.flip(group.submit(3)), GroupCommit.Overloaded)
       yield* control.succeed(0)
       assert.isUndefined(closing.pollUnsafe())
       yield* control.succeed(1)
