@@ -1,0 +1,229 @@
+/**
+ * Sends one HTTP request and says what came of it.
+ *
+ * Promises: `send` cannot fail and ends by its deadline, from the name's resolution to the last
+ * byte, on the Effect clock. A status line that arrived decides: what happens to the body after it
+ * is told in `bodyError`, not as another outcome. Redirects are not followed, bodies are neither
+ * decompressed nor read beyond a bound, and the environment's proxies are ignored. A request is
+ * never written twice: only where a kept connection turns out closed before a byte of the request
+ * was written does it go out on a new one. Interruption closes the socket.
+ *
+ * Leaves to others: what an outcome means, and how many requests run at once. A request in flight
+ * holds one socket; sockets that wait for a request are bounded here.
+ */
+import { Client } from "@effect/platform-node/Undici"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { IpAddress } from "effect/net/NetAddress"
+import type { EventEmitter } from "node:events"
+import { AddressGuard } from "./AddressGuard.ts"
+import * as Deadlines from "./wire/Deadlines.ts"
+import { Dial, type Stage, TlsSessions } from "./wire/Dial.ts"
+import {
+  type Connection,
+  Exchange,
+  type ExchangeContext,
+  sent,
+  timedOut,
+  type WireRequest,
+  type WireResult
+} from "./wire/Exchange.ts"
+import { IdleConnections } from "./wire/IdleConnections.ts"
+
+/** One request as it goes on the wire. */
+export type HttpRequest = WireRequest
+
+/** What came of a request, and how long that took. */
+export type Sent = WireResult
+
+/** Bounds of a sender. All have defaults. */
+export interface HttpSenderOptions {
+  /** Bytes of an answer's body that are kept. Default 10,240. */
+  readonly bodyBytesMax?: number
+  /** Bytes of an answer's body that are read before the socket is closed. Default 65,536. */
+  readonly bodyReadBytesMax?: number
+  /** How long the body of a 2xx answer is waited for after its headers. Default 2 seconds. */
+  readonly bodyWaitMs?: number
+  /** Connections that may wait for a request, of all origins. Default 512. */
+  readonly idleConnectionsMax?: number
+  /** Connections that may wait for a request, of each origin. Default 32. */
+  readonly idleConnectionsPerOriginMax?: number
+  /** How long a connection waits where the receiver does not say. Default 4 seconds. */
+  readonly keepAliveMs?: number
+  /** Age at which a connection is not used again, so that changes in DNS arrive. Default 5 minutes. */
+  readonly connectionAgeMaxMs?: number
+  /** Certificates in PEM that are trusted besides the default roots. */
+  readonly certificates?: ReadonlyArray<string>
+}
+
+/** Sends requests to receivers. */
+export class HttpSender extends Context.Service<
+  HttpSender,
+  {
+    /** Sends a request once and answers what the network did with it. */
+    readonly send: (request: HttpRequest) => Effect.Effect<Sent>
+  }
+>()("posthaste/send/HttpSender") {
+  /** Sends over HTTP/1.1 on connections of its own, which close with the layer. */
+  static layer(options: HttpSenderOptions = {}): Layer.Layer<HttpSender, never, AddressGuard> {
+    return Layer.effect(HttpSender, make({ ...defaults, ...options }))
+  }
+}
+
+const defaults: Required<HttpSenderOptions> = {
+  bodyBytesMax: 10_240,
+  bodyReadBytesMax: 65_536,
+  bodyWaitMs: 2_000,
+  idleConnectionsMax: 512,
+  idleConnectionsPerOriginMax: 32,
+  keepAliveMs: 4_000,
+  connectionAgeMaxMs: 300_000,
+  certificates: []
+}
+
+const make = Effect.fnUntraced(function* (options: Required<HttpSenderOptions>) {
+  const guard = yield* AddressGuard
+  const clock = yield* Clock.Clock
+  const connections = yield* Effect.acquireRelease(
+    Effect.sync(() => new Connections(clock, options)),
+    (connections) => Effect.sync(() => connections.close())
+  )
+
+  const onNewConnection = (request: HttpRequest, startedAt: number): Effect.Effect<Sent> =>
+    guard.lookup(request.url).pipe(
+      Effect.timeoutOrElse({
+        duration: Math.max(0, startedAt + request.timeoutMs - Deadlines.monotonicMs(clock)),
+        orElse: () => Effect.fail(timedOut.dns)
+      }),
+      Effect.matchEffect({
+        onFailure: (outcome) => Effect.sync(() => sent(clock, startedAt, outcome)),
+        onSuccess: (addresses) =>
+          Effect.callback<Sent>((resume) => {
+            const connection = connections.open(request.url, addresses)
+            return new Exchange(context, request, startedAt, connection, resume).start()
+          })
+      })
+    )
+  const deadlines = yield* Deadlines.make
+  const context: ExchangeContext = { ...options, clock, deadlines, onNewConnection }
+
+  return HttpSender.of({
+    send: (request) =>
+      Effect.callback<Sent>((resume) => {
+        const startedAt = Deadlines.monotonicMs(clock)
+        const kept = connections.idle.take(request.url.origin)
+        if (kept === undefined) return resume(onNewConnection(request, startedAt))
+        return new Exchange(context, request, startedAt, kept, resume).start()
+      })
+  })
+})
+
+/** The connections of one sender: those in use and those that wait. */
+class Connections {
+  readonly idle: IdleConnections<ClientConnection>
+  readonly clock: Clock.Clock
+  readonly options: Required<HttpSenderOptions>
+  readonly sessions: TlsSessions
+  readonly #open = new Set<ClientConnection>()
+  #isClosed = false
+
+  constructor(clock: Clock.Clock, options: Required<HttpSenderOptions>) {
+    this.clock = clock
+    this.options = options
+    this.idle = new IdleConnections(options)
+    this.sessions = new TlsSessions(options.certificates)
+  }
+
+  /** Makes a connection, which opens with its first request. */
+  open(url: URL, addresses: ReadonlyArray<IpAddress>): ClientConnection {
+    const connection = new ClientConnection(this, url, addresses)
+    if (this.#isClosed) connection.close()
+    else this.#open.add(connection)
+    return connection
+  }
+
+  forget(connection: ClientConnection): void {
+    this.#open.delete(connection)
+  }
+
+  /** Closes all connections; requests in flight end as reset. */
+  close(): void {
+    this.#isClosed = true
+    for (const connection of this.#open) connection.close()
+  }
+}
+
+/** A socket with undici's HTTP/1.1 client on it. It is never opened a second time. */
+class ClientConnection implements Connection {
+  readonly origin: string
+  reused = false
+  readonly #connections: Connections
+  readonly #client: Client
+  readonly #dial: Dial
+  readonly #openedAt: number
+  #isDialled = false
+
+  constructor(connections: Connections, url: URL, addresses: ReadonlyArray<IpAddress>) {
+    const { clock, options, sessions } = connections
+    this.origin = url.origin
+    this.#connections = connections
+    this.#openedAt = Deadlines.monotonicMs(clock)
+    this.#dial = new Dial(
+      {
+        host: url.hostname.replace(/^\[|\]$|\.$/g, ""),
+        port: Number(url.port) || (url.protocol === "https:" ? 443 : 80),
+        secure: url.protocol === "https:",
+        addresses
+      },
+      sessions
+    )
+    this.#client = new Client(url.origin, {
+      connect: (_options, callback) => {
+        // The client would open a lost socket again, to addresses that were judged long ago.
+        if (this.#isDialled) return callback(new Error("closed"), null)
+        this.#isDialled = true
+        this.#dial.open(callback)
+      },
+      allowH2: false,
+      pipelining: 1,
+      keepAliveTimeout: options.keepAliveMs,
+      keepAliveMaxTimeout: keepAliveMaxMs,
+      maxHeaderSize: headerBytesMax,
+      headersTimeout: 0,
+      bodyTimeout: 0
+    })
+    this.#client.on("disconnect", () => connections.idle.drop(this))
+    // An emitter without a listener for errors ends the process; undici's types know none.
+    const emitter: EventEmitter = this.#client
+    emitter.on("error", ignore)
+  }
+
+  get stage(): Stage {
+    return this.#dial.stage
+  }
+
+  dispatch(request: Parameters<Connection["dispatch"]>[0], exchange: Exchange): void {
+    this.#client.dispatch(request, exchange)
+  }
+
+  release(): void {
+    const { clock, idle, options } = this.#connections
+    this.reused = true
+    if (Deadlines.monotonicMs(clock) - this.#openedAt > options.connectionAgeMaxMs) this.close()
+    else idle.put(this)
+  }
+
+  close(): void {
+    this.#connections.forget(this)
+    this.#client.destroy(null, ignore)
+    this.#dial.cancel()
+  }
+}
+
+/** The longest that a receiver may ask for a connection to wait, and the size of its headers. */
+const keepAliveMaxMs = 60_000
+const headerBytesMax = 16_384
+
+const ignore = (): void => {}
