@@ -1,0 +1,219 @@
+/**
+ * Turns the outcome of an attempt into a verdict, and writes down all that follows from it.
+ *
+ * `settle` decides what becomes of the delivery, carries the webhook's health forward in memory,
+ * writes attempt, delivery and health in one commit, and then raises the alerts. It answers when the
+ * result is durable.
+ *
+ * Promises: the health of an adopted webhook in memory is the truth, and the store follows it; every
+ * failure writes it, and so does a success that changes more than the time of the last one. A result
+ * that cannot be written because the store is away is kept and tried again for as long as this layer
+ * lives. If the process ends before, its delivery is sent once more after the restart.
+ */
+import { Clock, Context, Effect, Layer, Option, Result } from "effect"
+import { type Attempt, classify, describe, type Outcome } from "../domain/Attempt.ts"
+import { resolve } from "../domain/RetryPolicy.ts"
+import type { AttemptId, WebhookId } from "../domain/TypeId.ts"
+import type { DisabledReason, Webhook, WebhookHealth } from "../domain/Webhook.ts"
+import type { DeliveryLog } from "../store/DeliveryLog.ts"
+import type { DueDelivery } from "../store/DeliveryQueue.ts"
+import { Ids } from "../store/Ids.ts"
+import type { StoreError } from "../store/StoreError.ts"
+import { Alerts, raisedBy } from "./Alerts.ts"
+import * as AutoDisable from "./AutoDisable.ts"
+import { delayMs } from "./Backoff.ts"
+import { Circuit } from "./Circuit.ts"
+import * as Health from "./Health.ts"
+import * as Verdict from "./Verdict.ts"
+import * as Writer from "./Writer.ts"
+
+export class Settler extends Context.Service<
+  Settler,
+  {
+    /** Takes a webhook's health and circuit into memory, unless memory knows a state as new. */
+    readonly adopt: (webhook: Webhook) => Effect.Effect<void>
+    /** Takes over the state that a person's resuming left, in place of what memory knows. */
+    readonly resume: (webhook: Webhook) => Effect.Effect<void>
+    /** Forgets a webhook. */
+    readonly forget: (webhookId: WebhookId) => Effect.Effect<void>
+    /** Reads a webhook's health: from memory, else as the webhook carries it. Synchronous. */
+    readonly health: (webhook: Webhook) => WebhookHealth
+    /** Decides about an attempt and writes it down. Fails when the store refuses what it holds. */
+    readonly settle: (made: AttemptMade) => Effect.Effect<Verdict.Verdict, StoreError>
+  }
+>()("posthaste/settle/Settler") {
+  static readonly layer = (
+    options: SettlerOptions = {}
+  ): Layer.Layer<Settler, never, Alerts | Circuit | DeliveryLog | Ids> =>
+    Layer.effect(
+      Settler,
+      Effect.gen(function* () {
+        const ids = yield* Ids
+        const circuit = yield* Circuit
+        const alerts = yield* Alerts
+        const write = yield* Writer.make(options)
+        const successEveryMs = options.successEveryMs ?? 1_000
+        const webhooks = new Map<WebhookId, Known>()
+
+        const take = (webhook: Webhook, version: number) => {
+          webhooks.set(webhook.id, {
+            health: { ...webhook.health, version },
+            successWrittenAt: webhook.health.lastSuccessAt,
+            disabling: false
+          })
+          return circuit.adopt(webhook)
+        }
+
+        /** Carries the health of a webhook forward, in memory and without waiting. */
+        const carry = (made: AttemptMade, verdict: Verdict.Verdict, now: number): Step => {
+          const { outcome, webhook } = made
+          const known = webhooks.get(webhook.id)
+          const before = known === undefined ? webhook.health : known.health
+          const snapshot = circuit.snapshot(webhook)
+          if (verdict._tag === "Delivered") {
+            const after = Health.afterSuccess(before, now, snapshot)
+            const writtenAt = known === undefined ? before.lastSuccessAt : known.successWrittenAt
+            const writes =
+              Health.changedBySuccess(before, after) ||
+              writtenAt === null ||
+              now - writtenAt >= successEveryMs
+            if (known !== undefined) {
+              known.health = after
+              if (writes) known.successWrittenAt = now
+            }
+            return { known, before, after, writes, disable: null }
+          }
+          const throttledUntil = Verdict.throttledUntil(outcome, now)
+          const after = Health.afterFailure(before, now, snapshot, throttledUntil)
+          const disable = known?.disabling === true ? null : disables(webhook, verdict, after, now)
+          if (known !== undefined) {
+            known.health = after
+            if (disable !== null) known.disabling = true
+          }
+          return { known, before, after, writes: true, disable }
+        }
+
+        const settle = Effect.fnUntraced(function* (made: AttemptMade) {
+          const { delivery, outcome, webhook } = made
+          const tries = delivery.tries + 1
+          const now = yield* Clock.currentTimeMillis
+          const delay = Verdict.isRetryable(outcome)
+            ? Option.getOrNull(yield* delayMs(resolve(webhook.settings.retry), tries))
+            : null
+          const verdict = Verdict.decide({ outcome, now, delayMs: delay })
+          const attempt = attemptOf(made, yield* ids.next("attempt"), verdict)
+          const { after, before, disable, known, writes } = carry(made, verdict, now)
+          const written = yield* write({ attempt, tries, health: writes ? after : null, disable })
+          if (Result.isFailure(written)) {
+            // The next failure has to disable the webhook, as this one did not.
+            if (known !== undefined && disable !== null) known.disabling = false
+            return yield* Effect.fail(written.failure)
+          }
+          if (verdict._tag !== "Delivered" || before.consecutiveFailures > 0) {
+            const exhausted = attempt.settled === "exhausted" ? delivery.id : null
+            for (const alert of raisedBy({ webhook, before, after, disable, exhausted, now })) {
+              yield* alerts.raise(alert)
+            }
+          }
+          return verdict
+        })
+
+        return Settler.of({
+          adopt: (webhook) =>
+            Effect.suspend(() => {
+              const known = webhooks.get(webhook.id)
+              return known !== undefined && known.health.version >= webhook.health.version
+                ? Effect.void
+                : take(webhook, webhook.health.version)
+            }),
+          resume: (webhook) =>
+            Effect.suspend(() => {
+              const version = webhooks.get(webhook.id)?.health.version ?? 0
+              return take(webhook, Math.max(version, webhook.health.version))
+            }),
+          forget: (webhookId) =>
+            Effect.suspend(() => {
+              webhooks.delete(webhookId)
+              return circuit.forget(webhookId)
+            }),
+          health: (webhook) => webhooks.get(webhook.id)?.health ?? webhook.health,
+          settle
+        })
+      })
+    )
+}
+
+/** The bounds and times of settling. */
+export interface SettlerOptions extends Writer.WriterOptions {
+  /** How often a plain success writes the time of a webhook's last one. Every 1,000 ms by default. */
+  readonly successEveryMs?: number
+}
+
+/** An attempt that was made and what came of it. */
+export interface AttemptMade {
+  readonly webhook: Webhook
+  readonly delivery: DueDelivery
+  /** Epoch milliseconds. */
+  readonly startedAt: number
+  readonly outcome: Outcome
+  readonly durationMs: number
+}
+
+/** An adopted webhook. */
+interface Known {
+  health: WebhookHealth
+  /** When a success last wrote the health, epoch milliseconds. */
+  successWrittenAt: number | null
+  /** Set while the webhook is being disabled, so that attempts still in flight do not repeat it. */
+  disabling: boolean
+}
+
+/** What an attempt changes about a webhook. */
+interface Step {
+  readonly known: Known | undefined
+  readonly before: WebhookHealth
+  readonly after: WebhookHealth
+  /** Whether the health has to be written. */
+  readonly writes: boolean
+  readonly disable: DisabledReason | null
+}
+
+const disables = (
+  webhook: Webhook,
+  verdict: Verdict.Verdict,
+  after: WebhookHealth,
+  now: number
+): DisabledReason | null => {
+  if (webhook.status !== "enabled") return null
+  if (verdict._tag === "Gone") return "gone"
+  return AutoDisable.decide(AutoDisable.progress(after, webhook.settings.disableAfter, now))
+}
+
+const attemptOf = (made: AttemptMade, id: AttemptId, verdict: Verdict.Verdict): Attempt => {
+  const { delivery, durationMs, outcome, startedAt } = made
+  const response = outcome._tag === "Responded" ? outcome : null
+  return {
+    id,
+    deliveryId: delivery.id,
+    tenantId: delivery.tenantId,
+    webhookId: delivery.webhookId,
+    number: delivery.attempts + 1,
+    startedAt,
+    durationMs,
+    class: classify(outcome),
+    statusCode: response === null ? null : response.statusCode,
+    error: describe(outcome),
+    responseHeaders: response === null ? null : response.headers,
+    responseBody: response === null ? null : response.body,
+    responseTruncated: response !== null && response.truncated,
+    nextAt: verdict._tag === "Again" ? verdict.at : null,
+    settled: settledAs[verdict._tag]
+  }
+}
+
+const settledAs = {
+  Delivered: "delivered",
+  Again: null,
+  Exhausted: "exhausted",
+  Gone: "exhausted"
+} as const
