@@ -11,6 +11,7 @@
  * `layer` leaves the stores open. `layerStores` keeps them in SQL, over whatever `Database` stands
  * below; `layerStoresMemory` keeps them in Maps.
  */
+import * as NodeDns from "@effect/platform-node/NodeDns"
 import { Layer } from "effect"
 import { Publisher, type PublisherOptions } from "./publish/Publisher.ts"
 import { Router } from "./route/Router.ts"
@@ -56,7 +57,8 @@ export const layerPath = (options: EngineOptions = {}) =>
 export const layer = (options: EngineOptions = {}) =>
   layerPath(options).pipe(
     Layer.provide(HttpSender.layer(options.sender)),
-    Layer.provideMerge(AddressGuard.layer(options.addresses))
+    Layer.provideMerge(AddressGuard.layer(options.addresses)),
+    Layer.provide(NodeDns.layer)
   )
 
 const repos = Layer.mergeAll(MessageRepo.layer, DeliveryQueue.layer, TenantRepo.layer)

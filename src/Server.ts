@@ -16,7 +16,6 @@ import { version } from "./domain/Version.ts"
 import * as Http from "./http/Http.ts"
 import type { Settings } from "./Settings.ts"
 import { Database } from "./store/Database.ts"
-import { Ownership } from "./store/Ownership.ts"
 import { TenantRepo } from "./store/TenantRepo.ts"
 import * as Logging from "./telemetry/Logging.ts"
 
@@ -46,10 +45,14 @@ const layerEngine = (settings: Settings) =>
     addresses: { allowHttp: settings.allowHttp, allowNetworks: settings.allowNetworks }
   }).pipe(Layer.provideMerge(Engine.layerStores), Layer.provideMerge(layerDatabase(settings)))
 
+type Ground = ReturnType<typeof Database.layerEmbedded> | ReturnType<typeof Database.layerPostgres>
+
 /** The database that the settings name. */
-export const layerDatabase = (settings: Settings) =>
+export const layerDatabase = (
+  settings: Settings
+): Layer.Layer<Layer.Success<Ground>, Layer.Error<Ground>> =>
   Option.match(settings.databaseUrl, {
-    onNone: () => Database.layerEmbedded({ dataDir: settings.dataDir }),
+    onNone: (): Ground => Database.layerEmbedded({ dataDir: settings.dataDir }),
     onSome: (url) => Database.layerPostgres({ url })
   })
 

@@ -95,9 +95,6 @@ export const listen = Command.make(
 const preview = (body: Uint8Array): string => {
   const text = new TextDecoder()
     .decode(body.subarray(0, 800))
-    .replaceAll(
-      /[\u0000-\u001f\u007f-\u009f]/g,
-      (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`
-    )
+    .replaceAll(/\p{Cc}/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`)
   return text.length > 200 ? `${text.slice(0, 200)}…` : text
 }

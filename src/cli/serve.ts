@@ -1,8 +1,9 @@
 /**
  * `posthaste serve`: runs the service until it is told to stop.
  */
-import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { load } from "../Settings.ts"
 
@@ -12,6 +13,8 @@ export const serve = Command.make("serve", {}, () =>
     const settings = yield* load
     // Loaded only here: the other words start without the engine.
     const Server = yield* Effect.promise(() => import("../Server.ts"))
-    return yield* Layer.launch(Server.layer(settings))
-  })
+    const { Ownership } = yield* Effect.promise(() => import("../store/Ownership.ts"))
+    const running = yield* Layer.build(Server.layer(settings))
+    return yield* Context.get(running, Ownership).fenced
+  }).pipe(Effect.scoped)
 ).pipe(Command.withDescription("Run the service"))

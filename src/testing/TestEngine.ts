@@ -22,6 +22,7 @@
  * ```
  */
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
+import { Dns } from "effect/net"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Delivery } from "../domain/Delivery.ts"
 import type {
@@ -83,12 +84,13 @@ export class TestEngine extends Context.Service<
       Layer.provideMerge(Engine.layerPath(options)),
       Layer.provideMerge(TestSender.layer),
       Layer.provideMerge(AddressGuard.layer(options.addresses)),
+      Layer.provide(Dns.layerStatic({ hosts: {} })),
       Layer.provideMerge(Engine.layerStoresMemory),
       Layer.provideMerge(Ids.layerSeeded)
     )
 }
 
-const make = Effect.gen(function*() {
+const make = Effect.gen(function* () {
   const ids = yield* Ids
   const log = yield* DeliveryLog
   const publisher = yield* Publisher
@@ -97,7 +99,7 @@ const make = Effect.gen(function*() {
 
   return TestEngine.of({
     tenantId: tenant.id,
-    webhook: Effect.fnUntraced(function*(url, { settings, ...fields } = {}) {
+    webhook: Effect.fnUntraced(function* (url, { settings, ...fields } = {}) {
       return yield* webhooks.create({
         id: yield* ids.next("webhook"),
         tenantId: tenant.id,
@@ -116,9 +118,7 @@ const make = Effect.gen(function*() {
           resources: [],
           headers: {},
           ...fields,
-          settings: yield* Effect.orDie(
-            Schema.decodeUnknownEffect(WebhookSettings)(settings ?? {})
-          )
+          settings: yield* Effect.orDie(Schema.decodeUnknownEffect(WebhookSettings)(settings ?? {}))
         }
       })
     }),

@@ -37,20 +37,33 @@ export class TestSender extends Context.Service<
         all = counted(all, by)
       }
 
-      const send = Effect.fnUntraced(function*(request: HttpRequest) {
-        const url = request.url.href
-        const sentAt = yield* Clock.currentTimeMillis
-        requests.push({ url, sentAt, method: request.method, headers: request.headers, body: request.body })
-        const answer = next(url)
-        const takes = answer.delayMs ?? 0
-        yield* Effect.sync(() => count(url, 1))
-        const late = takes > request.timeoutMs
-        if (takes > 0) yield* Effect.sleep(Math.min(takes, request.timeoutMs))
-        return {
-          outcome: late ? timedOut : outcomeOf(answer),
-          durationMs: (yield* Clock.currentTimeMillis) - sentAt
-        }
-      }, (effect, request) => Effect.ensuring(effect, Effect.sync(() => count(request.url.href, -1))))
+      const send = Effect.fnUntraced(
+        function* (request: HttpRequest) {
+          const url = request.url.href
+          const sentAt = yield* Clock.currentTimeMillis
+          requests.push({
+            url,
+            sentAt,
+            method: request.method,
+            headers: request.headers,
+            body: request.body
+          })
+          const answer = next(url)
+          const takes = answer.delayMs ?? 0
+          yield* Effect.sync(() => count(url, 1))
+          const late = takes > request.timeoutMs
+          if (takes > 0) yield* Effect.sleep(Math.min(takes, request.timeoutMs))
+          return {
+            outcome: late ? timedOut : outcomeOf(answer),
+            durationMs: (yield* Clock.currentTimeMillis) - sentAt
+          }
+        },
+        (effect, request) =>
+          Effect.ensuring(
+            effect,
+            Effect.sync(() => count(request.url.href, -1))
+          )
+      )
 
       return Context.make(HttpSender, HttpSender.of({ send })).pipe(
         Context.add(
@@ -68,7 +81,7 @@ export class TestSender extends Context.Service<
               ),
             inFlightMax: (url) =>
               Effect.sync(() =>
-                url === undefined ? all.max : inFlight.get(new URL(url).href)?.max ?? 0
+                url === undefined ? all.max : (inFlight.get(new URL(url).href)?.max ?? 0)
               )
           })
         )
@@ -80,16 +93,16 @@ export class TestSender extends Context.Service<
 /** What a receiver does with one request. */
 export type Answer =
   | {
-    readonly status: number
-    readonly headers?: { readonly [name: string]: string }
-    readonly body?: string
-    /** How long it takes, in milliseconds; past the request's timeout it is a timeout. */
-    readonly delayMs?: number
-  }
+      readonly status: number
+      readonly headers?: { readonly [name: string]: string }
+      readonly body?: string
+      /** How long it takes, in milliseconds; past the request's timeout it is a timeout. */
+      readonly delayMs?: number
+    }
   | {
-    readonly fault: "dns" | "refused" | "reset" | "tls" | "protocol"
-    readonly delayMs?: number
-  }
+      readonly fault: "dns" | "refused" | "reset" | "tls" | "protocol"
+      readonly delayMs?: number
+    }
 
 /** A request that was sent. */
 export interface SentRequest {
@@ -112,10 +125,10 @@ const outcomeOf = (answer: Answer): Outcome =>
   "fault" in answer
     ? { _tag: "Unreachable", cause: answer.fault, detail: `scripted: ${answer.fault}` }
     : {
-      _tag: "Responded",
-      statusCode: answer.status,
-      headers: answer.headers ?? {},
-      body: new TextEncoder().encode(answer.body ?? ""),
-      truncated: false,
-      bodyError: null
-    }
+        _tag: "Responded",
+        statusCode: answer.status,
+        headers: answer.headers ?? {},
+        body: new TextEncoder().encode(answer.body ?? ""),
+        truncated: false,
+        bodyError: null
+      }

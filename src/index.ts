@@ -1,0 +1,41 @@
+/**
+ * Everything public, for programs that embed the engine. Defines nothing.
+ *
+ * Tests find their kit in `posthaste/testing`, receivers their check in `posthaste/verify`.
+ */
+export * as Attempt from "./domain/Attempt.ts"
+export * as Delivery from "./domain/Delivery.ts"
+export * as EventType from "./domain/EventType.ts"
+export * as Message from "./domain/Message.ts"
+export * as Page from "./domain/Page.ts"
+export * as RetryPolicy from "./domain/RetryPolicy.ts"
+export * as Secret from "./domain/Secret.ts"
+export * as Tenant from "./domain/Tenant.ts"
+export * as TypeId from "./domain/TypeId.ts"
+export { version } from "./domain/Version.ts"
+export * as Webhook from "./domain/Webhook.ts"
+
+export { Api } from "./api/Api.ts"
+export * as ApiClient from "./api/ApiClient.ts"
+
+export * as Engine from "./Engine.ts"
+export { Publisher } from "./publish/Publisher.ts"
+export { Router } from "./route/Router.ts"
+export { Subscriptions } from "./route/Subscriptions.ts"
+export { AddressGuard } from "./send/AddressGuard.ts"
+export { HttpSender } from "./send/HttpSender.ts"
+export { Lanes } from "./send/Lanes.ts"
+export { Signer } from "./send/Signer.ts"
+export { Alerts } from "./settle/Alerts.ts"
+export { Circuit } from "./settle/Circuit.ts"
+export { Settler } from "./settle/Settler.ts"
+export { Database } from "./store/Database.ts"
+export { DeliveryLog } from "./store/DeliveryLog.ts"
+export { DeliveryQueue } from "./store/DeliveryQueue.ts"
+export { Ids } from "./store/Ids.ts"
+export { MessageRepo } from "./store/MessageRepo.ts"
+export * as Migrations from "./store/Migrations.ts"
+export { Ownership } from "./store/Ownership.ts"
+export { StoreError } from "./store/StoreError.ts"
+export { TenantRepo } from "./store/TenantRepo.ts"
+export { WebhookRepo } from "./store/WebhookRepo.ts"
