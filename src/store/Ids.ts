@@ -8,21 +8,24 @@ import { Clock, Context, Effect, Layer, Random } from "effect"
 import { randomFillSync } from "node:crypto"
 import { fromBytes, type Kinds, type MessageId } from "../domain/TypeId.ts"
 
-export class Ids extends Context.Service<Ids, {
-  /** Makes the next id of a kind. */
-  readonly next: <K extends keyof Kinds>(kind: K) => Effect.Effect<Kinds[K]>
-  /** Makes the id of a message, whose last 16 bits are free for its deliveries. */
-  readonly nextMessage: Effect.Effect<MessageId>
-  /** Makes random bytes that nobody can guess, for keys and secrets. */
-  readonly bytes: (length: number) => Effect.Effect<Uint8Array>
-}>()("posthaste/store/Ids") {
+export class Ids extends Context.Service<
+  Ids,
+  {
+    /** Makes the next id of a kind. */
+    readonly next: <K extends keyof Kinds>(kind: K) => Effect.Effect<Kinds[K]>
+    /** Makes the id of a message, whose last 16 bits are free for its deliveries. */
+    readonly nextMessage: Effect.Effect<MessageId>
+    /** Makes random bytes that nobody can guess, for keys and secrets. */
+    readonly bytes: (length: number) => Effect.Effect<Uint8Array>
+  }
+>()("posthaste/store/Ids") {
   /** Ids from the operating system's randomness. */
   static readonly layer = Layer.sync(Ids, () => make(pooled()))
 
   /** Ids from the `Random` service, so that a seed repeats them. For tests only: guessable. */
   static readonly layerSeeded = Layer.effect(
     Ids,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const random = yield* Random.Random
       return make((bytes) => {
         for (let i = 0; i < bytes.length; i++) bytes[i] = random.nextIntUnsafe() & 255

@@ -5,82 +5,113 @@
  * listeners in line, so whoever got an answer finds the change in force; `changes` is the same as a
  * stream. Health is written by `DeliveryLog.settle`; here it is only read.
  */
-import { Context, type Effect, type Option, type Redacted, type Scope, type Stream } from "effect"
+import {
+  Clock,
+  Context,
+  Effect,
+  Layer,
+  Option,
+  type Redacted,
+  Schema,
+  type Scope,
+  Stream
+} from "effect"
 import type { IdempotencyConflict } from "../domain/Message.ts"
-import type { Page, PageRequest } from "../domain/Page.ts"
-import type { SecretId, TenantId, WebhookId } from "../domain/TypeId.ts"
-import type {
-  Webhook,
-  WebhookFields,
+import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
+import { parse, type SecretId, type TenantId, WebhookId } from "../domain/TypeId.ts"
+import {
+  Uid,
+  type Webhook,
+  type WebhookFields,
   WebhookNotFound,
-  WebhookStatus,
-  WebhookUidTaken
+  type WebhookStatus,
+  type WebhookUidTaken
 } from "../domain/Webhook.ts"
-import type { StoreError } from "./StoreError.ts"
+import { StoreError } from "./StoreError.ts"
+import { registered, withFields, withSecret, withStatus } from "./WebhookEdits.ts"
+import * as WebhookCommits from "./WebhookCommits.ts"
+import * as WebhookMemory from "./WebhookMemory.ts"
+import * as WebhookSql from "./WebhookSql.ts"
+import type { Edited, WebhookTable } from "./WebhookTable.ts"
 
-export class WebhookRepo extends Context.Service<WebhookRepo, {
-  /** Registers a webhook. A repeated idempotency key answers the webhook of the first request. */
-  readonly create: (
-    input: NewWebhook
-  ) => Effect.Effect<Webhook, WebhookUidTaken | IdempotencyConflict | StoreError>
-  /** Replaces the named fields. */
-  readonly update: (
-    tenantId: TenantId,
-    ref: string,
-    fields: Partial<WebhookFields>
-  ) => Effect.Effect<Webhook, WebhookNotFound | WebhookUidTaken | StoreError>
-  /** Sets the status: a person pauses or resumes. Resuming closes the circuit to one probe. */
-  readonly setStatus: (
-    tenantId: TenantId,
-    ref: string,
-    status: WebhookStatus
-  ) => Effect.Effect<Webhook, WebhookNotFound | StoreError>
-  /** Makes a new current secret; the former ones sign on for `graceMs` at most. */
-  readonly rotateSecret: (
-    tenantId: TenantId,
-    ref: string,
-    rotation: {
-      readonly id: SecretId
-      readonly key: Redacted.Redacted<Uint8Array>
-      readonly graceMs: number
-    }
-  ) => Effect.Effect<Webhook, WebhookNotFound | StoreError>
-  /** Removes a webhook; what was still owed to it becomes `cancelled`. */
-  readonly delete: (
-    tenantId: TenantId,
-    ref: string
-  ) => Effect.Effect<void, WebhookNotFound | StoreError>
-  /** Finds a tenant's webhook by id or uid. */
-  readonly find: (
-    tenantId: TenantId,
-    ref: string
-  ) => Effect.Effect<Option.Option<Webhook>, StoreError>
-  /** Gets a tenant's webhook by id or uid. */
-  readonly get: (
-    tenantId: TenantId,
-    ref: string
-  ) => Effect.Effect<Webhook, WebhookNotFound | StoreError>
-  /** Finds webhooks by id, whoever owns them. */
-  readonly findMany: (
-    ids: ReadonlyArray<WebhookId>
-  ) => Effect.Effect<ReadonlyArray<Webhook>, StoreError>
-  /** Lists a tenant's webhooks, newest first. */
-  readonly list: (
-    tenantId: TenantId,
-    request: PageRequest,
-    filter: WebhookFilter
-  ) => Effect.Effect<Page<Webhook>, StoreError>
-  /** Streams every webhook of every tenant, as at a start. */
-  readonly all: Stream.Stream<Webhook, StoreError>
-  /** Reads webhooks again that something else changed, and announces them. */
-  readonly refresh: (ids: ReadonlyArray<WebhookId>) => Effect.Effect<void, StoreError>
-  /** Calls the listener with every change, in line, until the scope closes. */
-  readonly watch: (
-    listener: (change: WebhookChange) => Effect.Effect<void>
-  ) => Effect.Effect<void, never, Scope.Scope>
-  /** Every change from now on. A slow reader misses the oldest of more than 1,024. */
-  readonly changes: Stream.Stream<WebhookChange>
-}>()("posthaste/store/WebhookRepo") {}
+export class WebhookRepo extends Context.Service<
+  WebhookRepo,
+  {
+    /** Registers a webhook. A repeated idempotency key answers the webhook of the first request. */
+    readonly create: (
+      input: NewWebhook
+    ) => Effect.Effect<Webhook, WebhookUidTaken | IdempotencyConflict | StoreError>
+    /** Replaces the named fields. */
+    readonly update: (
+      tenantId: TenantId,
+      ref: string,
+      fields: Partial<WebhookFields>
+    ) => Effect.Effect<Webhook, WebhookNotFound | WebhookUidTaken | StoreError>
+    /** Sets the status: a person pauses or resumes. Resuming closes the circuit to one probe. */
+    readonly setStatus: (
+      tenantId: TenantId,
+      ref: string,
+      status: WebhookStatus
+    ) => Effect.Effect<Webhook, WebhookNotFound | StoreError>
+    /** Makes a new current secret; the former ones sign on for `graceMs` at most. */
+    readonly rotateSecret: (
+      tenantId: TenantId,
+      ref: string,
+      rotation: {
+        readonly id: SecretId
+        readonly key: Redacted.Redacted<Uint8Array>
+        readonly graceMs: number
+      }
+    ) => Effect.Effect<Webhook, WebhookNotFound | StoreError>
+    /** Removes a webhook; what was still owed to it becomes `cancelled`. */
+    readonly delete: (
+      tenantId: TenantId,
+      ref: string
+    ) => Effect.Effect<void, WebhookNotFound | StoreError>
+    /** Finds a tenant's webhook by id or uid. */
+    readonly find: (
+      tenantId: TenantId,
+      ref: string
+    ) => Effect.Effect<Option.Option<Webhook>, StoreError>
+    /** Gets a tenant's webhook by id or uid. */
+    readonly get: (
+      tenantId: TenantId,
+      ref: string
+    ) => Effect.Effect<Webhook, WebhookNotFound | StoreError>
+    /** Finds webhooks by id, whoever owns them. */
+    readonly findMany: (
+      ids: ReadonlyArray<WebhookId>
+    ) => Effect.Effect<ReadonlyArray<Webhook>, StoreError>
+    /** Lists a tenant's webhooks, newest first. */
+    readonly list: (
+      tenantId: TenantId,
+      request: PageRequest,
+      filter: WebhookFilter
+    ) => Effect.Effect<Page<Webhook>, StoreError>
+    /** Streams every webhook of every tenant, as at a start. */
+    readonly all: Stream.Stream<Webhook, StoreError>
+    /** Reads webhooks again that something else changed, and announces them. */
+    readonly refresh: (ids: ReadonlyArray<WebhookId>) => Effect.Effect<void, StoreError>
+    /** Calls the listener with every change, in line, until the scope closes. */
+    readonly watch: (
+      listener: (change: WebhookChange) => Effect.Effect<void>
+    ) => Effect.Effect<void, never, Scope.Scope>
+    /** Every change from now on. A slow reader misses the oldest of more than 1,024. */
+    readonly changes: Stream.Stream<WebhookChange>
+  }
+>()("posthaste/store/WebhookRepo") {
+  /** Webhooks in Postgres, or in PGlite. */
+  static readonly layer = Layer.effect(
+    WebhookRepo,
+    Effect.suspend(() => Effect.flatMap(WebhookSql.make, make))
+  )
+
+  /** Webhooks in the memory of this process. */
+  static readonly layerMemory = Layer.effect(
+    WebhookRepo,
+    Effect.suspend(() => Effect.flatMap(WebhookMemory.make, make))
+  )
+}
 
 /** A webhook to be registered. */
 export interface NewWebhook {
@@ -107,3 +138,134 @@ export interface WebhookFilter {
 export type WebhookChange =
   | { readonly _tag: "Saved"; readonly webhook: Webhook; readonly previous: Webhook | null }
   | { readonly _tag: "Deleted"; readonly webhook: Webhook }
+
+/** Webhooks that `all` reads at once. */
+const scanRows = 500
+
+const make = Effect.fnUntraced(function* (table: WebhookTable) {
+  const { commit, reread, watch, changes } = yield* WebhookCommits.make(table)
+
+  const find = (tenantId: TenantId, ref: string) => {
+    const id = parse(WebhookId, ref)
+    if (Option.isSome(id)) return table.findById(tenantId, id.value)
+    return isUid(ref) ? table.findByUid(tenantId, ref) : Effect.succeedNone
+  }
+
+  const get = (tenantId: TenantId, ref: string) => Effect.flatMap(find(tenantId, ref), orNotFound)
+
+  /** Names the webhook to be changed. What it is, is read again under its lock. */
+  const idOf = (tenantId: TenantId, ref: string) => {
+    const id = parse(WebhookId, ref)
+    return Option.isSome(id)
+      ? Effect.succeed(id.value)
+      : Effect.map(get(tenantId, ref), (found) => found.id)
+  }
+
+  const edit = Effect.fnUntraced(function* (
+    tenantId: TenantId,
+    ref: string,
+    change: (webhook: Webhook, now: number) => Webhook
+  ) {
+    const id = yield* idOf(tenantId, ref)
+    const edited = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      table.edit(tenantId, id, (webhook) => change(webhook, now))
+    )
+    const { webhook } = yield* commit(id, Effect.flatMap(edited, orNotFound), saved)
+    return webhook
+  })
+
+  return WebhookRepo.of({
+    create: Effect.fn("WebhookRepo.create")(
+      function* (input) {
+        const inserted = table.insert(registered(input), input.idempotency)
+        const { webhook } = yield* commit(input.id, inserted, (edited) =>
+          edited.webhook.id === input.id ? saved(edited) : undefined
+        )
+        // A repetition changes nothing, but the first request may have died before it announced.
+        return webhook.id === input.id ? webhook : ((yield* reread(webhook.id))?.webhook ?? webhook)
+      },
+      Effect.mapError(StoreError.from("WebhookRepo.create"))
+    ),
+
+    update: Effect.fn("WebhookRepo.update")(
+      (tenantId, ref, fields) =>
+        edit(tenantId, ref, (webhook, now) => withFields(webhook, fields, now)),
+      Effect.mapError(StoreError.from("WebhookRepo.update"))
+    ),
+
+    setStatus: Effect.fn("WebhookRepo.setStatus")(
+      (tenantId, ref, status) =>
+        edit(tenantId, ref, (webhook, now) => withStatus(webhook, status, now)),
+      Effect.catchTag("WebhookUidTaken", Effect.die),
+      Effect.mapError(StoreError.from("WebhookRepo.setStatus"))
+    ),
+
+    rotateSecret: Effect.fn("WebhookRepo.rotateSecret")(
+      (tenantId, ref, rotation) =>
+        edit(tenantId, ref, (webhook, now) => withSecret(webhook, rotation, now)),
+      Effect.catchTag("WebhookUidTaken", Effect.die),
+      Effect.mapError(StoreError.from("WebhookRepo.rotateSecret"))
+    ),
+
+    delete: Effect.fn("WebhookRepo.delete")(
+      function* (tenantId, ref) {
+        const id = yield* idOf(tenantId, ref)
+        const removed = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          table.remove(tenantId, id, now)
+        )
+        yield* commit(id, Effect.flatMap(removed, orNotFound), (webhook) => ({
+          _tag: "Deleted",
+          webhook
+        }))
+      },
+      Effect.mapError(StoreError.from("WebhookRepo.delete"))
+    ),
+
+    find: Effect.fn("WebhookRepo.find")(find, Effect.mapError(StoreError.from("WebhookRepo.find"))),
+
+    get: Effect.fn("WebhookRepo.get")(get, Effect.mapError(StoreError.from("WebhookRepo.get"))),
+
+    findMany: Effect.fn("WebhookRepo.findMany")(
+      (ids) => (ids.length === 0 ? Effect.succeed([]) : table.findMany(ids)),
+      Effect.mapError(StoreError.from("WebhookRepo.findMany"))
+    ),
+
+    list: Effect.fn("WebhookRepo.list")(
+      function* (tenantId, request, filter) {
+        // Postgres takes no NUL in a text, and no webhook has one.
+        const rows = filter.text?.includes("\0") ? [] : yield* table.page(tenantId, request, filter)
+        return pageOf(rows, request, ({ id }) => id)
+      },
+      Effect.mapError(StoreError.from("WebhookRepo.list"))
+    ),
+
+    all: Stream.paginate<WebhookId | null, Webhook, StoreError>(null, (after) =>
+      table.scan(after, scanRows).pipe(
+        Effect.map(
+          (rows) =>
+            [rows, rows.length < scanRows ? Option.none() : Option.some(rows.at(-1)!.id)] as const
+        ),
+        Effect.mapError(StoreError.from("WebhookRepo.all"))
+      )
+    ),
+
+    refresh: Effect.fn("WebhookRepo.refresh")(
+      (ids) => Effect.forEach(ids, (id) => reread(id), { discard: true }),
+      Effect.mapError(StoreError.from("WebhookRepo.refresh"))
+    ),
+
+    watch,
+    changes
+  })
+})
+
+const saved = ({ webhook, previous }: Edited): WebhookChange => ({
+  _tag: "Saved",
+  webhook,
+  previous
+})
+
+const isUid = Schema.is(Uid)
+
+const orNotFound = <A>(found: Option.Option<A>): Effect.Effect<A, WebhookNotFound> =>
+  Option.isSome(found) ? Effect.succeed(found.value) : Effect.fail(new WebhookNotFound({}))

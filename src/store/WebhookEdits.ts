@@ -1,0 +1,129 @@
+/**
+ * What the changes of a webhook mean, as pure functions of the webhook and the time.
+ */
+import type { Redacted } from "effect"
+import { createdAt, type SecretId, type TenantId, type WebhookId } from "../domain/TypeId.ts"
+import { healthy, type Webhook, type WebhookFields, type WebhookStatus } from "../domain/Webhook.ts"
+
+/** How many secrets of a webhook sign at once, at most. */
+export const secretsMax = 4
+
+/** Makes the webhook that is registered. Its id says when it was made, and lists go by the id. */
+export const registered = (input: {
+  readonly id: WebhookId
+  readonly tenantId: TenantId
+  readonly fields: WebhookFields
+  readonly secret: { readonly id: SecretId; readonly key: Redacted.Redacted<Uint8Array> }
+}): Webhook => {
+  const now = createdAt(input.id)
+  const { uid, name, description, metadata, url, eventTypes, resources, headers, settings } =
+    input.fields
+  return {
+    id: input.id,
+    tenantId: input.tenantId,
+    uid,
+    name,
+    description,
+    metadata,
+    url,
+    eventTypes,
+    resources,
+    headers,
+    settings,
+    status: "enabled",
+    disabledReason: null,
+    health: healthy,
+    secrets: [{ id: input.secret.id, key: input.secret.key, createdAt: now, expiresAt: null }],
+    createdAt: now,
+    updatedAt: now
+  }
+}
+
+/** Replaces the fields that are given, and nothing else that the object may carry. */
+export const withFields = (
+  webhook: Webhook,
+  fields: Partial<WebhookFields>,
+  now: number
+): Webhook => {
+  const {
+    uid = webhook.uid,
+    name = webhook.name,
+    description = webhook.description,
+    metadata = webhook.metadata,
+    url = webhook.url,
+    eventTypes = webhook.eventTypes,
+    resources = webhook.resources,
+    headers = webhook.headers,
+    settings = webhook.settings
+  } = fields
+  return {
+    ...webhook,
+    uid,
+    name,
+    description,
+    metadata,
+    url,
+    eventTypes,
+    resources,
+    headers,
+    settings,
+    updatedAt: now
+  }
+}
+
+/**
+ * Sets the status.
+ *
+ * **Details**
+ *
+ * Resuming forgets what disabled the webhook and how it failed. Where it was failing, its circuit
+ * becomes half open: one probe goes first. Resuming what is not stopped changes nothing.
+ */
+export const withStatus = (webhook: Webhook, status: WebhookStatus, now: number): Webhook => {
+  if (status !== "enabled" || webhook.status === "enabled") {
+    return { ...webhook, status, updatedAt: now }
+  }
+  const { health } = webhook
+  const wasDisabled = webhook.status === "disabled" || webhook.disabledReason !== null
+  return {
+    ...webhook,
+    status,
+    disabledReason: null,
+    health: {
+      ...health,
+      version: health.version + 1,
+      consecutiveFailures: 0,
+      failingSince: null,
+      throttledUntil: null,
+      circuitOpenUntil: wasDisabled || health.circuitOpenUntil !== null ? now : null,
+      circuitOpenings: 0
+    },
+    updatedAt: now
+  }
+}
+
+/**
+ * Puts a new secret before the former ones, which sign on for `graceMs` at most.
+ *
+ * **Details**
+ *
+ * A former secret that was to end earlier still does. Ended ones are dropped, and the oldest ones
+ * beyond `secretsMax`.
+ */
+export const withSecret = (
+  webhook: Webhook,
+  rotation: {
+    readonly id: SecretId
+    readonly key: Redacted.Redacted<Uint8Array>
+    readonly graceMs: number
+  },
+  now: number
+): Webhook => {
+  const end = now + rotation.graceMs
+  const former = webhook.secrets
+    .map((secret) => ({ ...secret, expiresAt: Math.min(secret.expiresAt ?? end, end) }))
+    .filter((secret) => secret.expiresAt > now)
+    .slice(0, secretsMax - 1)
+  const current = { id: rotation.id, key: rotation.key, createdAt: now, expiresAt: null }
+  return { ...webhook, secrets: [current, ...former], updatedAt: now }
+}

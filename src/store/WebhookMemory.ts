@@ -1,0 +1,135 @@
+/**
+ * Webhooks in the Maps of MemoryTables. A step of it runs without a pause, so it needs no locks; it
+ * checks before it writes, so it needs no rollback.
+ */
+import { Effect, Option } from "effect"
+import { IdempotencyConflict } from "../domain/Message.ts"
+import type { PageRequest } from "../domain/Page.ts"
+import { createdAt, type TenantId } from "../domain/TypeId.ts"
+import { type Webhook, WebhookUidTaken } from "../domain/Webhook.ts"
+import { MemoryTables, pairKey } from "./MemoryTables.ts"
+import type { Edited, WebhookTable } from "./WebhookTable.ts"
+
+/** Makes the table over the Maps. */
+export const make = Effect.gen(function* () {
+  const { webhooks, idempotency, owed, waiting, cancelled } = yield* MemoryTables
+
+  const uidTaken = (webhook: Webhook): boolean =>
+    webhook.uid !== null &&
+    [...webhooks.values()].some(
+      (other) =>
+        other.id !== webhook.id && other.tenantId === webhook.tenantId && other.uid === webhook.uid
+    )
+
+  const ofTenant = (tenantId: TenantId, webhook: Webhook | undefined) =>
+    webhook?.tenantId === tenantId ? webhook : undefined
+
+  const insert: WebhookTable["insert"] = Effect.fnUntraced(function* (webhook, used) {
+    const key = used === null ? undefined : pairKey(webhook.tenantId, used.key)
+    const first = key === undefined ? undefined : idempotency.get(key)
+    if (used !== null && first !== undefined) {
+      if (Buffer.compare(first.digest, used.digest) !== 0) {
+        return yield* new IdempotencyConflict({})
+      }
+      const found = [...webhooks.values()].find(({ id }) => id === first.resourceId)
+      if (found === undefined) {
+        return yield* new IdempotencyConflict({
+          detail: "The webhook that this Idempotency-Key made was deleted since"
+        })
+      }
+      return { webhook: found, previous: found }
+    }
+    if (uidTaken(webhook)) return yield* new WebhookUidTaken({})
+    if (used !== null && key !== undefined) {
+      const { digest } = used
+      idempotency.set(key, { digest, resourceId: webhook.id, createdAt: webhook.createdAt })
+    }
+    webhooks.set(webhook.id, webhook)
+    return { webhook, previous: null }
+  })
+
+  const edit: WebhookTable["edit"] = Effect.fnUntraced(function* (tenantId, id, change) {
+    const previous = ofTenant(tenantId, webhooks.get(id))
+    if (previous === undefined) return Option.none<Edited>()
+    const webhook = change(previous)
+    if (uidTaken(webhook)) return yield* new WebhookUidTaken({})
+    webhooks.set(id, webhook)
+    return Option.some({ webhook, previous })
+  })
+
+  const remove: WebhookTable["remove"] = (tenantId, id, now) =>
+    Effect.sync(() => {
+      const webhook = ofTenant(tenantId, webhooks.get(id))
+      if (webhook === undefined) return Option.none()
+      webhooks.delete(id)
+      for (const [deliveryId, row] of owed) {
+        if (row.webhookId !== id) continue
+        owed.delete(deliveryId)
+        cancelled.set(deliveryId, { ...row, attempts: 0, cancelledAt: now })
+      }
+      for (const [deliveryId, { tenantId, webhookId, attempts }] of waiting) {
+        if (webhookId !== id) continue
+        waiting.delete(deliveryId)
+        cancelled.set(deliveryId, { tenantId, webhookId, attempts, cancelledAt: now })
+      }
+      return Option.some(webhook)
+    })
+
+  const page: WebhookTable["page"] = (tenantId, request, { status, text }) =>
+    Effect.sync(() => {
+      const wanted = text?.toLowerCase()
+      const found = [...webhooks.values()]
+        .filter(
+          (webhook) =>
+            webhook.tenantId === tenantId &&
+            within(webhook, request) &&
+            (status === null || webhook.status === status) &&
+            (wanted === undefined ||
+              [webhook.name, webhook.uid, webhook.url].some((field) =>
+                field?.toLowerCase().includes(wanted)
+              ))
+        )
+        .sort(oldestFirst)
+      return (request.cursor?.direction === "newer" ? found : found.toReversed()).slice(
+        0,
+        request.limit + 1
+      )
+    })
+
+  const table: WebhookTable = {
+    transaction: (work, committed) => Effect.uninterruptible(Effect.tap(work, committed)),
+    insert,
+    edit,
+    remove,
+    findById: (tenantId, id) =>
+      Effect.sync(() => Option.fromUndefinedOr(ofTenant(tenantId, webhooks.get(id)))),
+    findByUid: (tenantId, uid) =>
+      Effect.sync(() =>
+        Option.fromUndefinedOr(
+          [...webhooks.values()].find((found) => found.tenantId === tenantId && found.uid === uid)
+        )
+      ),
+    findMany: (ids) =>
+      Effect.sync(() => {
+        const wanted = new Set(ids)
+        return [...webhooks.values()].filter(({ id }) => wanted.has(id)).sort(oldestFirst)
+      }),
+    page,
+    scan: (after, limit) =>
+      Effect.sync(() =>
+        [...webhooks.values()]
+          .sort(oldestFirst)
+          .filter(({ id }) => after === null || id > after)
+          .slice(0, limit)
+      )
+  }
+  return table
+})
+
+/** Ids of one kind sort by their text as their UUIDs do. */
+const oldestFirst = (a: Webhook, b: Webhook): number => (a.id < b.id ? -1 : 1)
+
+const within = ({ id }: Webhook, { cursor, before, after }: PageRequest): boolean =>
+  (cursor === null || (cursor.direction === "newer" ? id > cursor.id : id < cursor.id)) &&
+  (before === null || createdAt(id) < before) &&
+  (after === null || createdAt(id) >= after)

@@ -1,0 +1,213 @@
+/**
+ * Webhooks in Postgres: one row each in `webhook` and, where there is something to say, in
+ * `webhook_health`, and a row per secret in `webhook_secret`.
+ *
+ * A change locks first and reads then: a statement that waited for a lock sees the rows it did not
+ * wait for as they were before. Health is locked before its webhook, as `DeliveryLog.settle` does.
+ */
+import { Effect, Option } from "effect"
+import { SqlClient } from "effect/sql/SqlClient"
+import type { Fragment } from "effect/sql/Statement"
+import { IdempotencyConflict } from "../domain/Message.ts"
+import { toUuid, type WebhookId } from "../domain/TypeId.ts"
+import { type Webhook, WebhookUidTaken } from "../domain/Webhook.ts"
+import * as WebhookRow from "./WebhookRow.ts"
+import type { Edited, WebhookTable } from "./WebhookTable.ts"
+
+/** Makes the table over the tables of a migrated database. */
+export const make = Effect.gen(function* () {
+  const sql = yield* SqlClient
+
+  const read = (condition: Fragment, tail: Fragment) =>
+    Effect.flatMap(
+      sql`
+        select w.id, w.tenant_id, w.uid, w.name, w.description, w.metadata, w.url, w.event_types,
+          w.resources, w.headers, w.settings, w.status, w.disabled_reason, w.created_at,
+          w.updated_at, h.version, h.consecutive_failures, h.failing_since, h.last_success_at,
+          h.last_failure_at, h.circuit_open_until, h.circuit_openings, h.throttled_until,
+          s.secret_ids, s.secret_values, s.secret_created_at, s.secret_expires_at
+        from webhook w
+        left join webhook_health h on h.webhook_id = w.id
+        cross join lateral (
+          select array_agg(id order by current desc, id desc) as secret_ids,
+            array_agg(value order by current desc, id desc) as secret_values,
+            array_agg(created_at order by current desc, id desc) as secret_created_at,
+            array_agg(expires_at order by current desc, id desc) as secret_expires_at
+          from (select *, expires_at is null as current from webhook_secret) as secret
+          where webhook_id = w.id
+        ) s
+        where ${condition} ${tail}`,
+      WebhookRow.decodeAll
+    )
+  const one = (condition: Fragment) =>
+    Effect.map(read(condition, nothing), (found) => Option.fromUndefinedOr(found[0]))
+  const nothing = sql.literal("")
+
+  /** Answers false when the webhook is not there (any more). */
+  const lock = Effect.fnUntraced(function* (tenantId: string, id: string) {
+    yield* sql`select 1 from webhook_health where webhook_id = ${id} for update`
+    const locked = yield* sql`
+      select 1 from webhook where tenant_id = ${tenantId} and id = ${id} for no key update`
+    return locked.length > 0
+  })
+
+  const insertSecret = (webhookId: string, secret: Webhook["secrets"][number]) => {
+    const row = WebhookRow.encodeSecret(secret)
+    return sql`
+      insert into webhook_secret (id, webhook_id, value, created_at, expires_at)
+      values (${row.id}, ${webhookId}, ${row.value}, ${row.createdAt}, ${row.expiresAt})
+      on conflict (id) do update set expires_at = excluded.expires_at`
+  }
+
+  const insert: WebhookTable["insert"] = Effect.fnUntraced(function* (webhook, idempotency) {
+    const tenantId = toUuid(webhook.tenantId)
+    const row = WebhookRow.encode(webhook)
+    if (idempotency !== null) {
+      const { key, digest } = idempotency
+      const claimed = yield* sql`
+        insert into idempotency (tenant_id, key, digest, resource_id, created_at)
+        values (${tenantId}, ${key}, ${digest}, ${row.id}, ${row.createdAt})
+        on conflict do nothing returning 1`
+      if (claimed.length === 0) return yield* repeated(tenantId, key, digest)
+    }
+    const inserted = yield* sql`
+      insert into webhook (id, tenant_id, uid, name, description, metadata, url, event_types,
+        resources, headers, settings, status, disabled_reason, created_at, updated_at)
+      values (${row.id}, ${tenantId}, ${row.uid}, ${row.name}, ${row.description},
+        ${row.metadata}::jsonb, ${row.url}, ${row.eventTypes}, ${row.resources}::jsonb,
+        ${row.headers}::jsonb, ${row.settings}::jsonb, ${row.status}, ${row.disabledReason},
+        ${row.createdAt}, ${row.updatedAt})
+      on conflict (tenant_id, uid) where uid is not null do nothing returning 1`
+    if (inserted.length === 0) return yield* new WebhookUidTaken({})
+    for (const secret of webhook.secrets) yield* insertSecret(row.id, secret)
+    return { webhook, previous: null }
+  })
+
+  const repeated = Effect.fnUntraced(function* (tenantId: string, key: string, digest: Uint8Array) {
+    const rows = yield* sql<{ readonly digest: Uint8Array; readonly resource_id: string }>`
+      select digest, resource_id from idempotency where tenant_id = ${tenantId} and key = ${key}`
+    const first = rows[0]
+    if (first === undefined || Buffer.compare(first.digest, digest) !== 0) {
+      return yield* new IdempotencyConflict({})
+    }
+    const found = yield* one(sql`w.tenant_id = ${tenantId} and w.id = ${first.resource_id}`)
+    if (Option.isNone(found)) return yield* deletedSince
+    return { webhook: found.value, previous: found.value }
+  })
+
+  const edit: WebhookTable["edit"] = Effect.fnUntraced(function* (tenantId, id, change) {
+    const tenant = toUuid(tenantId)
+    const uuid = toUuid(id)
+    if (!(yield* lock(tenant, uuid))) return Option.none<Edited>()
+    const previous = Option.getOrThrow(yield* one(sql`w.id = ${uuid}`))
+    const next = change(previous)
+    const row = WebhookRow.encode(next)
+    yield* sql`
+      update webhook set uid = ${row.uid}, name = ${row.name}, description = ${row.description},
+        metadata = ${row.metadata}::jsonb, url = ${row.url}, event_types = ${row.eventTypes},
+        resources = ${row.resources}::jsonb, headers = ${row.headers}::jsonb,
+        settings = ${row.settings}::jsonb, status = ${row.status},
+        disabled_reason = ${row.disabledReason}, updated_at = ${row.updatedAt}
+      where id = ${uuid}`.pipe(
+      Effect.catchReason("SqlError", "UniqueViolation", () => new WebhookUidTaken({}))
+    )
+    if (next.secrets !== previous.secrets) {
+      const kept = next.secrets.map((secret) => toUuid(secret.id))
+      yield* sql`
+        delete from webhook_secret where webhook_id = ${uuid} and id <> all(${kept}::uuid[])`
+      for (const secret of next.secrets) yield* insertSecret(uuid, secret)
+    }
+    if (next.health === previous.health) return Option.some({ webhook: next, previous })
+    const health = WebhookRow.encodeHealth(next.health)
+    // Where there was no row to lock, one may have come meanwhile.
+    yield* sql`
+      insert into webhook_health (webhook_id, version, consecutive_failures, failing_since,
+        last_success_at, last_failure_at, circuit_open_until, circuit_openings, throttled_until)
+      values (${uuid}, ${health.version}, ${health.consecutiveFailures}, ${health.failingSince},
+        ${health.lastSuccessAt}, ${health.lastFailureAt}, ${health.circuitOpenUntil},
+        ${health.circuitOpenings}, ${health.throttledUntil})
+      on conflict (webhook_id) do update set
+        version = greatest(webhook_health.version + 1, excluded.version),
+        consecutive_failures = excluded.consecutive_failures,
+        failing_since = excluded.failing_since,
+        circuit_open_until = excluded.circuit_open_until,
+        circuit_openings = excluded.circuit_openings,
+        throttled_until = excluded.throttled_until`
+    const webhook = Option.getOrThrow(yield* one(sql`w.id = ${uuid}`))
+    return Option.some({ webhook, previous })
+  })
+
+  const remove: WebhookTable["remove"] = Effect.fnUntraced(function* (tenantId, id, now) {
+    const uuid = toUuid(id)
+    if (!(yield* lock(toUuid(tenantId), uuid))) return Option.none<Webhook>()
+    const webhook = yield* one(sql`w.id = ${uuid}`)
+    yield* sql`
+      with owed_ones as (
+        delete from owed where webhook_id = ${uuid}
+        returning delivery_id, tenant_id, webhook_id, 0 as attempts
+      ), waiting_ones as (
+        delete from waiting where webhook_id = ${uuid}
+        returning delivery_id, tenant_id, webhook_id, attempts
+      )
+      insert into cancelled (delivery_id, tenant_id, webhook_id, attempts, cancelled_at)
+      select *, ${new Date(now)}::timestamptz from waiting_ones
+      union all select *, ${new Date(now)}::timestamptz from owed_ones
+      on conflict do nothing`
+    yield* sql`delete from webhook where id = ${uuid}`
+    return webhook
+  })
+
+  const page: WebhookTable["page"] = (tenantId, request, filter) => {
+    const { cursor, limit } = request
+    const newer = cursor?.direction === "newer"
+    const clauses = [sql`w.tenant_id = ${toUuid(tenantId)}`]
+    if (cursor !== null) {
+      // A cursor's id is a TypeID by its form; of which kind does not matter for its place.
+      const at = toUuid(cursor.id as WebhookId)
+      clauses.push(newer ? sql`w.id > ${at}` : sql`w.id < ${at}`)
+    }
+    if (request.before !== null) clauses.push(sql`w.id < ${firstUuidAt(request.before)}`)
+    if (request.after !== null) clauses.push(sql`w.id >= ${firstUuidAt(request.after)}`)
+    if (filter.status !== null) clauses.push(sql`w.status = ${filter.status}`)
+    if (filter.text !== null) {
+      const pattern = `%${filter.text.replaceAll(/[\\%_]/g, "\\$&")}%`
+      clauses.push(
+        sql`(w.name ilike ${pattern} or w.uid ilike ${pattern} or w.url ilike ${pattern})`
+      )
+    }
+    const tail = newer
+      ? sql`order by w.id limit ${limit + 1}`
+      : sql`order by w.id desc limit ${limit + 1}`
+    return read(sql.and(clauses), tail)
+  }
+
+  const table: WebhookTable = {
+    transaction: (work, committed) =>
+      sql.withTransaction(Effect.tap(work, (result) => sql.afterCommit(committed(result)))),
+    insert,
+    edit,
+    remove,
+    findById: (tenantId, id) =>
+      one(sql`w.tenant_id = ${toUuid(tenantId)} and w.id = ${toUuid(id)}`),
+    findByUid: (tenantId, uid) => one(sql`w.tenant_id = ${toUuid(tenantId)} and w.uid = ${uid}`),
+    findMany: (ids) => read(sql`w.id = any(${ids.map(toUuid)}::uuid[])`, sql`order by w.id`),
+    page,
+    scan: (after, limit) =>
+      read(
+        after === null ? sql`true` : sql`w.id > ${toUuid(after)}`,
+        sql`order by w.id limit ${limit}`
+      )
+  }
+  return table
+})
+
+const deletedSince = new IdempotencyConflict({
+  detail: "The webhook that this Idempotency-Key made was deleted since"
+})
+
+/** The lowest UUIDv7 of an instant, epoch milliseconds, kept within the 48 bits that it has. */
+const firstUuidAt = (ms: number): string => {
+  const within = Math.min(Math.max(Math.ceil(ms), 0), 2 ** 48 - 1)
+  const hex = within.toString(16).padStart(12, "0")
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`
+}

@@ -1,0 +1,271 @@
+/**
+ * What every TenantRepo does, wherever it keeps its tenants: a function of the layer under test. The
+ * first test needs a ground without the default tenant.
+ */
+import { assert, type Vitest } from "@effect/vitest"
+import { Clock, Effect, Option, Redacted } from "effect"
+import { TestClock } from "effect/testing"
+import type { ApiKey, Scope } from "../../src/domain/Tenant.ts"
+import { createdAt, type KeyId, type TenantId } from "../../src/domain/TypeId.ts"
+import { Ids } from "../../src/store/Ids.ts"
+import { TenantRepo } from "../../src/store/TenantRepo.ts"
+import { Ground } from "./Ground.ts"
+
+const createKey = Effect.fnUntraced(function* (
+  tenantId: TenantId | null,
+  scopes: ReadonlyArray<Scope> = ["publish", "read"],
+  expiresAt: number | null = null
+) {
+  const repo = yield* TenantRepo
+  return yield* repo.createKey({ tenantId, name: "a key", scopes, expiresAt })
+})
+
+const authenticate = Effect.fnUntraced(function* (key: Redacted.Redacted | string) {
+  const repo = yield* TenantRepo
+  const found = yield* repo.authenticate(typeof key === "string" ? Redacted.make(key) : key)
+  return Option.getOrUndefined(found)
+})
+
+/** The same key but for its last character. */
+const almost = (key: Redacted.Redacted): string => {
+  const text = Redacted.value(key)
+  return text.slice(0, -1) + (text.endsWith("a") ? "b" : "a")
+}
+
+const sameButUse = (actual: ApiKey | undefined, expected: ApiKey) =>
+  assert.deepStrictEqual(actual && { ...actual, lastUsedAt: null }, {
+    ...expected,
+    lastUsedAt: null
+  })
+
+/** Waits until the use of a key is noted in the background, and answers when that was. */
+const noted = (id: KeyId, after: number | null) =>
+  Effect.gen(function* () {
+    const ground = yield* Ground
+    while (true) {
+      const at = yield* ground.lastUsedAt(id)
+      if (at !== after) return at
+      yield* Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+    }
+  })
+
+export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground>) => {
+  it.effect("ensureDefault makes the default tenant once, whoever comes together", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      assert.isTrue(Option.isNone(yield* repo.find("default")))
+      const now = yield* Clock.currentTimeMillis
+      const all = yield* Effect.all(
+        Array.from({ length: 10 }, () => repo.ensureDefault),
+        { concurrency: "unbounded" }
+      )
+      const [tenant] = all
+      assert.deepStrictEqual(
+        { ...tenant, name: "" },
+        { id: tenant!.id, uid: "default", name: "", createdAt: now, updatedAt: now }
+      )
+      for (const other of all) assert.deepStrictEqual(other, tenant)
+      // What was not there a moment ago is found at once.
+      assert.deepStrictEqual(yield* repo.find("default"), Option.some(tenant))
+      assert.deepStrictEqual(yield* repo.find(tenant!.id), Option.some(tenant))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* repo.ensureDefault, tenant)
+    })
+  )
+
+  it.effect("find finds tenants by id and uid, and nothing else", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const id = yield* (yield* Ground).tenant
+      const tenant = yield* repo.ensureDefault
+      assert.strictEqual(Option.getOrThrow(yield* repo.find(id)).id, id)
+      assert.deepStrictEqual(yield* repo.find(tenant.uid), Option.some(tenant))
+      const others = [yield* (yield* Ids).next("tenant"), yield* (yield* Ids).next("webhook")]
+      for (const ref of [...others, "Default", "", "%", "\0", "a b", "x".repeat(10_000)]) {
+        assert.isTrue(Option.isNone(yield* repo.find(ref)), ref)
+      }
+    })
+  )
+
+  it.effect("find answers from memory for 5 seconds at most", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const ground = yield* Ground
+      const id = yield* ground.tenant
+      const name = Effect.map(repo.find(id), (found) => Option.getOrThrow(found).name)
+      const before = yield* name
+      yield* ground.rename(id, "renamed")
+      yield* TestClock.adjust("4999 millis")
+      assert.strictEqual(yield* name, before)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* name, "renamed")
+    })
+  )
+
+  it.effect("createKey makes a key that authenticates as what it was made for", () =>
+    Effect.gen(function* () {
+      const tenantId = yield* (yield* Ground).tenant
+      const now = yield* Clock.currentTimeMillis
+      for (const owner of [tenantId, null]) {
+        const { key, record } = yield* createKey(owner, ["manage", "admin"], now + 60_000)
+        const text = Redacted.value(key)
+        assert.match(text, /^phk_[0-9A-Za-z]{43}$/)
+        assert.deepStrictEqual(record, {
+          id: record.id,
+          tenantId: owner,
+          name: "a key",
+          prefix: text.slice(0, 12),
+          scopes: ["manage", "admin"],
+          createdAt: now,
+          lastUsedAt: null,
+          expiresAt: now + 60_000
+        })
+        assert.strictEqual(createdAt(record.id), now)
+        sameButUse(yield* authenticate(key), record)
+      }
+    })
+  )
+
+  it.effect("createKey stores nothing that a key could be told from, and repeats none", () =>
+    Effect.gen(function* () {
+      const tenantId = yield* (yield* Ground).tenant
+      const keys = yield* Effect.forEach(Array.from({ length: 50 }), () =>
+        Effect.map(createKey(tenantId), ({ key }) => Redacted.value(key))
+      )
+      assert.strictEqual(new Set(keys).size, keys.length)
+      const stored = yield* (yield* Ground).keysText
+      for (const key of keys) {
+        assert.include(stored, key.slice(0, 12))
+        assert.notInclude(stored, key.slice(0, 16))
+        assert.notInclude(stored, key.slice(12))
+      }
+    })
+  )
+
+  it.effect("authenticate finds no key that was not made", () =>
+    Effect.gen(function* () {
+      const { key, record } = yield* createKey(yield* (yield* Ground).tenant)
+      const text = Redacted.value(key)
+      const wrong = [
+        "",
+        "phk_",
+        almost(key),
+        text.slice(0, -1),
+        text + "a",
+        ` ${text}`,
+        text.toUpperCase(),
+        record.id,
+        record.prefix,
+        "\0",
+        "🔑",
+        "x".repeat(100_000)
+      ]
+      for (const other of wrong) assert.isUndefined(yield* authenticate(other), other)
+      sameButUse(yield* authenticate(text), record)
+    })
+  )
+
+  it.effect("authenticate refuses a key at its end, although it is still in memory", () =>
+    Effect.gen(function* () {
+      const tenantId = yield* (yield* Ground).tenant
+      const now = yield* Clock.currentTimeMillis
+      const { key, record } = yield* createKey(tenantId, ["read"], now + 2_000)
+      yield* TestClock.adjust("1999 millis")
+      sameButUse(yield* authenticate(key), record)
+      yield* TestClock.adjust("1 millis")
+      assert.isUndefined(yield* authenticate(key))
+      const past = yield* createKey(tenantId, ["read"], now)
+      assert.isUndefined(yield* authenticate(past.key))
+    })
+  )
+
+  it.effect("authenticate refuses a revoked key after 5 seconds at most", () =>
+    Effect.gen(function* () {
+      const ground = yield* Ground
+      const { key, record } = yield* createKey(yield* ground.tenant)
+      sameButUse(yield* authenticate(key), record)
+      yield* ground.revoke(record.id)
+      yield* TestClock.adjust("5 seconds")
+      assert.isUndefined(yield* authenticate(key))
+    })
+  )
+
+  it.effect("importKey stores a key once and answers it as it is", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const key = Redacted.make("phk_imported-by-a-setting-0123456789")
+      assert.isUndefined(yield* authenticate(key))
+      const input = { key, tenantId: null, name: "imported", scopes: ["admin"] } as const
+      const [first, ...others] = yield* Effect.all(
+        Array.from({ length: 5 }, () => repo.importKey(input)),
+        { concurrency: "unbounded" }
+      )
+      // What was refused a moment ago opens at once.
+      sameButUse(yield* authenticate(key), first!)
+      assert.deepStrictEqual(
+        { ...first, id: null, createdAt: null },
+        {
+          id: null,
+          tenantId: null,
+          name: "imported",
+          prefix: "phk_imported",
+          scopes: ["admin"],
+          createdAt: null,
+          lastUsedAt: null,
+          expiresAt: null
+        }
+      )
+      for (const other of others) assert.deepStrictEqual(other, first)
+      const changed = yield* repo.importKey({ ...input, name: "other", scopes: ["read"] })
+      sameButUse(changed, first!)
+    })
+  )
+
+  it.effect("importKey shows a third of a short key at most", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const key = Redacted.make("hunter2-xyz")
+      const { prefix } = yield* repo.importKey({ key, tenantId: null, name: "", scopes: ["read"] })
+      assert.strictEqual(prefix, "hun")
+      assert.notInclude(yield* (yield* Ground).keysText, "hunt")
+    })
+  )
+
+  it.effect("adminKeys counts the keys with the scope admin, of any owner", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const tenantId = yield* (yield* Ground).tenant
+      const before = yield* repo.adminKeys
+      yield* createKey(null, ["admin"])
+      yield* createKey(tenantId, ["read", "admin"])
+      yield* createKey(tenantId, ["publish", "read", "manage"])
+      yield* createKey(null, [])
+      assert.strictEqual(yield* repo.adminKeys, before + 2)
+    })
+  )
+
+  it.effect("the last use of a key is noted once a minute at most", () =>
+    Effect.gen(function* () {
+      const ground = yield* Ground
+      const tenantId = yield* ground.tenant
+      const { key, record } = yield* createKey(tenantId)
+      const other = yield* createKey(tenantId)
+      const first = yield* Clock.currentTimeMillis
+      yield* authenticate(key)
+      assert.strictEqual(yield* noted(record.id, null), first)
+      for (const step of ["1 second", "20 seconds", "38999 millis"] as const) {
+        yield* TestClock.adjust(step)
+        assert.isDefined(yield* authenticate(key))
+      }
+      // By the time that a later use is noted, an earlier one would be.
+      yield* authenticate(other.key)
+      yield* noted(other.record.id, null)
+      assert.strictEqual(yield* ground.lastUsedAt(record.id), first)
+      yield* TestClock.adjust("1 millis")
+      const second = yield* Clock.currentTimeMillis
+      yield* authenticate(key)
+      assert.strictEqual(yield* noted(record.id, first), second)
+      assert.strictEqual(second, first + 60_000)
+    })
+  )
+}

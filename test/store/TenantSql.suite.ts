@@ -1,0 +1,84 @@
+/**
+ * What a TenantRepo does because its tenants are in a database: faults and other processes.
+ */
+import { assert, type Vitest } from "@effect/vitest"
+import { Context, Effect, Layer, Option, Redacted, References } from "effect"
+import { SqlClient } from "effect/sql/SqlClient"
+import { Ids } from "../../src/store/Ids.ts"
+import { StoreError } from "../../src/store/StoreError.ts"
+import { TenantRepo } from "../../src/store/TenantRepo.ts"
+import { Ground } from "./Ground.ts"
+
+/** The repo of another process on the same database. */
+const anotherRepo = Effect.map(Layer.build(Layer.fresh(TenantRepo.layer)), (context) =>
+  Context.get(context, TenantRepo)
+)
+
+const key = { tenantId: null, name: "", scopes: ["read"], expiresAt: null } as const
+
+export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlClient>) => {
+  it.effect("processes that start at once have one default tenant and one imported key", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      yield* sql`delete from tenant where uid = 'default'`
+      const repos = [yield* anotherRepo, yield* anotherRepo, yield* anotherRepo]
+      const together = { concurrency: "unbounded" } as const
+      const tenants = yield* Effect.forEach(repos, (repo) => repo.ensureDefault, together)
+      assert.strictEqual(new Set(tenants.map(({ id }) => id)).size, 1)
+      const imported = { ...key, key: Redacted.make("phk_the-same-in-every-process") }
+      const keys = yield* Effect.forEach(repos, (repo) => repo.importKey(imported), together)
+      assert.strictEqual(new Set(keys.map(({ id }) => id)).size, 1)
+    })
+  )
+
+  it.effect("a fault of the store names the method and is not remembered", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const sql = yield* SqlClient
+      const made = yield* repo.createKey(key)
+      const tenantId = yield* (yield* Ground).tenant
+      yield* sql`alter table api_key rename to away`
+      yield* sql`alter table tenant rename to away_too`
+      const faults = [
+        ["ensureDefault", repo.ensureDefault],
+        ["find", repo.find(tenantId)],
+        ["createKey", repo.createKey(key)],
+        ["importKey", repo.importKey({ ...key, key: Redacted.make("phk_new") })],
+        ["adminKeys", repo.adminKeys],
+        ["authenticate", repo.authenticate(made.key)]
+      ] as const
+      for (const [name, method] of faults) {
+        const error = yield* Effect.flip<unknown, StoreError, never>(method)
+        assert.instanceOf(error, StoreError)
+        assert.strictEqual(error.operation, `TenantRepo.${name}`)
+        assert.notInclude(String(error), Redacted.value(made.key))
+      }
+      yield* sql`alter table away rename to api_key`
+      yield* sql`alter table away_too rename to tenant`
+      assert.isTrue(Option.isSome(yield* repo.authenticate(made.key)))
+      assert.isTrue(Option.isSome(yield* repo.find(tenantId)))
+    })
+  )
+
+  it.effect("a request passes although the use of its key cannot be noted", () =>
+    Effect.gen(function* () {
+      const repo = yield* anotherRepo
+      const sql = yield* SqlClient
+      const made = yield* repo.createKey(key)
+      // A sequence keeps count although the update is rolled back.
+      yield* sql`create sequence refused`
+      yield* sql`
+        create function refuse() returns trigger language plpgsql as
+        $$ begin perform nextval('refused'); raise exception 'no'; end $$`
+      yield* sql`
+        create trigger refuse before update on api_key for each row execute function refuse()`
+      const found = yield* repo.authenticate(made.key)
+      assert.isTrue(Option.isSome(found))
+      while ((yield* sql`select 1 from refused where is_called`).length === 0)
+        yield* Effect.yieldNow
+      assert.isTrue(Option.isSome(yield* repo.authenticate(made.key)))
+      yield* sql`drop trigger refuse on api_key`
+      yield* sql`drop function refuse`
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+  )
+}

@@ -1,0 +1,269 @@
+/**
+ * What a WebhookRepo does because its webhooks are in a database: rows of other versions, faults,
+ * commits whose answer is lost, and other processes.
+ */
+import { assert, type Vitest } from "@effect/vitest"
+import {
+  Cause,
+  Context,
+  Effect,
+  Exit,
+  Layer,
+  Option,
+  Queue,
+  Redacted,
+  Schema,
+  Stream
+} from "effect"
+import { SqlClient } from "effect/sql/SqlClient"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import { TestClock } from "effect/testing"
+import { firstPage } from "../../src/domain/Page.ts"
+import { type TenantId, toUuid } from "../../src/domain/TypeId.ts"
+import { type WebhookFields, WebhookSettings } from "../../src/domain/Webhook.ts"
+import { Ids } from "../../src/store/Ids.ts"
+import { StoreError } from "../../src/store/StoreError.ts"
+import { type NewWebhook, type WebhookChange, WebhookRepo } from "../../src/store/WebhookRepo.ts"
+import { Ground } from "./Ground.ts"
+
+const defaults = Schema.decodeSync(WebhookSettings)({})
+
+const fields: WebhookFields = {
+  uid: null,
+  name: null,
+  description: null,
+  metadata: {},
+  url: "https://example.com/hook",
+  eventTypes: [],
+  resources: [],
+  headers: {},
+  settings: { ...defaults, timeoutMs: 1_000, concurrency: 1, alertAt: [1] }
+}
+
+const rotation = Effect.fnUntraced(function* (graceMs: number) {
+  const ids = yield* Ids
+  return { id: yield* ids.next("secret"), key: Redacted.make(yield* ids.bytes(32)), graceMs }
+})
+
+const draft = Effect.fnUntraced(function* (tenantId: TenantId, given: Partial<NewWebhook> = {}) {
+  const input: NewWebhook = {
+    id: yield* (yield* Ids).next("webhook"),
+    tenantId,
+    fields,
+    secret: yield* rotation(0),
+    idempotency: null,
+    ...given
+  }
+  return input
+})
+
+/** The repo of another process on the same database. */
+const anotherRepo = Effect.map(Layer.build(Layer.fresh(WebhookRepo.layer)), (context) =>
+  Context.get(context, WebhookRepo)
+)
+
+const lost = new SqlError({
+  reason: new ConnectionError({ cause: new Error("cut"), message: "cut", operation: "test" })
+})
+
+/** A connection that is lost while it commits: `keep` tells whether the server still did. */
+const losing = (sql: SqlClient, keep: boolean, away: () => boolean): SqlClient =>
+  Object.assign(
+    (...args: [TemplateStringsArray, ...Array<unknown>]) =>
+      args[0][0]?.includes("select w.id")
+        ? Effect.suspend(() => (away() ? Effect.fail(lost) : sql(...args)))
+        : sql(...args),
+    sql,
+    {
+      withTransaction: <A, E, R>(work: Effect.Effect<A, E, R>) =>
+        keep
+          ? Effect.andThen(sql.withTransaction(work), Effect.fail(lost))
+          : sql.withTransaction(Effect.andThen(work, Effect.fail(lost))),
+      afterCommit: () => Effect.void
+    }
+    // The copy has the client's own members, but its call signatures are many.
+  ) as unknown as SqlClient
+
+/** A repo over such a connection, and what it announces. */
+const losingRepo = Effect.fnUntraced(function* (keep: boolean, away: () => boolean = () => false) {
+  const sql = losing(yield* SqlClient, keep, away)
+  const repo = yield* Effect.map(
+    Layer.build(Layer.fresh(WebhookRepo.layer)).pipe(Effect.provideService(SqlClient, sql)),
+    (context) => Context.get(context, WebhookRepo)
+  )
+  const changes = yield* Queue.unbounded<WebhookChange>()
+  yield* repo.watch((change) => Effect.asVoid(Queue.offer(changes, change)))
+  return { repo, changes }
+})
+
+export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground | SqlClient>) => {
+  it.effect("a row of an older version has the defaults of what it does not know", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const sql = yield* SqlClient
+      const tenant = yield* (yield* Ground).tenant
+      const { id } = yield* repo.create(yield* draft(tenant))
+      const settings = `{"timeoutMs": 5000, "circuit": {"failures": 2}, "gone": 1}`
+      yield* sql`update webhook set settings = ${settings}::jsonb where id = ${toUuid(id)}`
+      assert.deepStrictEqual((yield* repo.get(tenant, id)).settings, {
+        ...defaults,
+        timeoutMs: 5_000,
+        circuit: { ...defaults.circuit, failures: 2 }
+      })
+      yield* sql`update webhook set settings = '{}' where id = ${toUuid(id)}`
+      assert.deepStrictEqual((yield* repo.get(tenant, id)).settings, defaults)
+    })
+  )
+
+  it.effect("a row that is no webhook is a defect, not a fault of the store", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const sql = yield* SqlClient
+      const tenant = yield* (yield* Ground).tenant
+      const { id } = yield* repo.create(yield* draft(tenant))
+      yield* sql`update webhook set settings = '{"timeoutMs": "x"}' where id = ${toUuid(id)}`
+      const exit = yield* Effect.exit(repo.get(tenant, id))
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      yield* sql`delete from webhook where id = ${toUuid(id)}`
+    })
+  )
+
+  it.effect("a fault of the store names the method and leaves nothing behind", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const sql = yield* SqlClient
+      const tenant = yield* (yield* Ground).tenant
+      const first = yield* repo.create(yield* draft(tenant))
+      const idempotency = { key: "k", digest: new Uint8Array(32) }
+      const second = yield* draft(tenant, { idempotency, secret: yield* rotation(0) })
+      yield* sql`alter table webhook_secret rename to away`
+      const faults = [
+        ["create", repo.create(second)],
+        ["get", repo.get(tenant, first.id)],
+        ["find", repo.find(tenant, first.id)],
+        ["findMany", repo.findMany([first.id])],
+        ["list", repo.list(tenant, firstPage, { status: null, text: null })],
+        ["all", Stream.runDrain(repo.all)],
+        ["update", repo.update(tenant, first.id, { name: "x" })],
+        ["setStatus", repo.setStatus(tenant, first.id, "paused")],
+        ["rotateSecret", repo.rotateSecret(tenant, first.id, yield* rotation(0))],
+        ["delete", repo.delete(tenant, first.id)],
+        ["refresh", repo.refresh([first.id])]
+      ] as const
+      for (const [name, method] of faults) {
+        const error = yield* Effect.flip<unknown, { readonly _tag: string }, never>(method)
+        assert.isTrue(error instanceof StoreError && error.operation === `WebhookRepo.${name}`)
+      }
+      yield* sql`alter table away rename to webhook_secret`
+      assert.deepStrictEqual((yield* repo.get(tenant, first.id)).updatedAt, first.updatedAt)
+      assert.strictEqual((yield* repo.create(second)).id, second.id)
+    })
+  )
+
+  it.effect(
+    "a change whose commit was not answered is announced when it turns out to be made",
+    () =>
+      Effect.gen(function* () {
+        const { repo, changes } = yield* losingRepo(true)
+        const tenant = yield* (yield* Ground).tenant
+        const { id, ...input } = yield* draft(tenant)
+        assert.instanceOf(yield* Effect.flip(repo.create({ id, ...input })), StoreError)
+        assert.strictEqual((yield* Queue.take(changes)).webhook.id, id)
+        yield* Effect.flip(repo.update(tenant, id, { name: "new" }))
+        assert.strictEqual((yield* Queue.take(changes)).webhook.name, "new")
+        yield* Effect.flip(repo.setStatus(tenant, id, "paused"))
+        assert.strictEqual((yield* Queue.take(changes)).webhook.status, "paused")
+        yield* Effect.flip(repo.delete(tenant, id))
+        const last = yield* Queue.take(changes)
+        assert.deepStrictEqual([last._tag, last.webhook.id], ["Deleted", id])
+      })
+  )
+
+  it.effect(
+    "a change whose commit failed is announced as what the webhook still is, if it is",
+    () =>
+      Effect.gen(function* () {
+        const { repo, changes } = yield* losingRepo(false)
+        const tenant = yield* (yield* Ground).tenant
+        const { id } = yield* (yield* WebhookRepo).create(yield* draft(tenant))
+        yield* Effect.flip(repo.create(yield* draft(tenant)))
+        yield* Effect.flip(repo.update(tenant, id, { name: "new" }))
+        const kept = yield* Queue.take(changes)
+        assert.deepStrictEqual([kept._tag, kept.webhook.id, kept.webhook.name], ["Saved", id, null])
+        yield* Effect.flip(repo.delete(tenant, id))
+        const stays = yield* Queue.take(changes)
+        assert.deepStrictEqual([stays._tag, stays.webhook.id], ["Saved", id])
+      })
+  )
+
+  it.effect("a commit that was not answered is looked for until the store is back", () =>
+    Effect.gen(function* () {
+      let away = false
+      const { repo, changes } = yield* losingRepo(true, () => away)
+      const tenant = yield* (yield* Ground).tenant
+      const input = yield* draft(tenant)
+      // Nothing is read to create, so the store can be away from the commit on.
+      away = true
+      yield* Effect.flip(repo.create(input))
+      yield* TestClock.adjust("1 minute")
+      assert.isTrue(Option.isNone(yield* Queue.poll(changes)))
+      away = false
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Queue.take(changes)).webhook.id, input.id)
+    })
+  )
+
+  it.effect("processes that create at once make one webhook of a key, and of a uid", () =>
+    Effect.gen(function* () {
+      const repos = [yield* WebhookRepo, yield* anotherRepo]
+      const tenant = yield* (yield* Ground).tenant
+      const create = (i: number, given: Partial<NewWebhook>) =>
+        Effect.flatMap(draft(tenant, given), (input) => repos[i % 2]!.create(input))
+      const idempotency = { key: "k", digest: new Uint8Array(32) }
+      const repeated = yield* Effect.forEach([0, 1, 2, 3], (i) => create(i, { idempotency }), {
+        concurrency: "unbounded"
+      })
+      assert.strictEqual(new Set(repeated.map(({ id }) => id)).size, 1)
+      const named = { fields: { ...fields, uid: "u" } }
+      const outcomes = yield* Effect.forEach(
+        [0, 1, 2, 3],
+        (i) =>
+          Effect.match(create(i, named), {
+            onSuccess: () => "made",
+            onFailure: (error) => error._tag
+          }),
+        { concurrency: "unbounded" }
+      )
+      const refused = "WebhookUidTaken"
+      assert.deepStrictEqual(outcomes.toSorted(), [refused, refused, refused, "made"])
+    })
+  )
+
+  it.effect("processes that change one webhook at once lose no change", () =>
+    Effect.gen(function* () {
+      const repos = [yield* WebhookRepo, yield* anotherRepo]
+      const tenant = yield* (yield* Ground).tenant
+      const { id } = yield* repos[0]!.create(yield* draft(tenant))
+      const rotations = yield* Effect.forEach([0, 1, 2], () => rotation(60_000))
+      yield* Effect.all(
+        [
+          ...rotations.map((next, i) => repos[i % 2]!.rotateSecret(tenant, id, next)),
+          repos[0]!.update(tenant, id, { name: "name" }),
+          repos[1]!.update(tenant, id, { description: "description" }),
+          repos[0]!.setStatus(tenant, id, "paused")
+        ],
+        { concurrency: "unbounded" }
+      )
+      const webhook = yield* repos[0]!.get(tenant, id)
+      assert.deepStrictEqual(
+        [webhook.name, webhook.description, webhook.status],
+        ["name", "description", "paused"]
+      )
+      assert.lengthOf(webhook.secrets, 4)
+      assert.deepStrictEqual(
+        webhook.secrets.map(({ expiresAt }) => expiresAt === null),
+        [true, false, false, false]
+      )
+    })
+  )
+}
