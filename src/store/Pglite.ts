@@ -21,7 +21,6 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { execFile } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { promisify } from "node:util"
 import * as PgliteStream from "./PgliteStream.ts"
 
 /** Where an embedded database lives. */
@@ -48,12 +47,14 @@ export const layer = (
   PgClient.layerFrom(
     Effect.gen(function* () {
       const backend = yield* make(options.directory)
+      // The driver wraps it in its own error, which shows no more of it than a message.
+      const orError = Effect.mapError(backend, ({ message }) => new Error(message))
       const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
       const run = Effect.runPromiseWith(yield* Effect.context())
       return yield* PgClient.make({
         stream: () =>
           PgliteStream.make({
-            backend: () => run(backend),
+            backend: () => run(orError),
             schedule: (task) => dispatcher.scheduleTask(task, 0)
           }),
         ssl: false,
@@ -99,9 +100,11 @@ const make = Effect.fnUntraced(function* (
   const reopen = Effect.gen(function* () {
     const now = clock.currentTimeMillisUnsafe()
     if (failed !== undefined && now - failed.at < reopenAfterMs) return yield* failed.error
-    yield* Effect.logError("The embedded database ended and is opened again").pipe(
-      Effect.annotateLogs({ directory, reason: instance.ended()?.message })
-    )
+    if (failed === undefined) {
+      yield* Effect.logError("The embedded database ended and is opened again").pipe(
+        Effect.annotateLogs({ directory, reason: instance.ended()?.message })
+      )
+    }
     yield* instance.close
     instance = yield* Effect.tapError(open(directory), (error) =>
       Effect.sync(() => {
@@ -144,32 +147,47 @@ const create = async (directory: string): Promise<void> => {
   const unfinished = fs.mkdtempSync(path.join(parent, prefix))
   const module = import.meta.resolve("@electric-sql/pglite")
   const child = ["--input-type=module", "--eval", initialize, module, unfinished]
-  await promisify(execFile)(process.execPath, child)
+  await new Promise<void>((resolve, reject) => {
+    execFile(process.execPath, child, (error, _, said) => {
+      if (error === null) resolve()
+      else reject(said === "" ? error : new Error(said))
+    })
+  })
   fs.renameSync(unfinished, directory)
 }
 
 const initialize = `
-  const { PGlite } = await import(process.argv[1])
-  const database = await PGlite.create(process.argv[2])
-  await database.close()
+  try {
+    const { PGlite } = await import(process.argv[1])
+    const database = await PGlite.create(process.argv[2])
+    await database.close()
+  } catch (error) {
+    process.stderr.write(error.message)
+    process.exit(1)
+  }
 `
 
-const start = async (Pglite: typeof PGlite, directory: string): Promise<PGlite> => {
-  const said: Array<string> = []
+interface Started {
+  readonly database: PGlite
+  /** What Postgres said last of a failure. */
+  readonly reason: () => string | undefined
+}
+
+const start = async (Pglite: typeof PGlite, directory: string): Promise<Started> => {
+  let said: string | undefined
   const parameters = settings.flatMap((setting) => ["-c", setting])
   try {
-    return await Pglite.create({
+    const database = await Pglite.create({
       dataDir: directory,
       startParams: [...Pglite.defaultStartParams, ...parameters],
-      onStderr: (text) => {
-        said.push(text)
-        if (said.length > 20) said.shift()
+      onStderr: (line) => {
+        said = /(?:FATAL|PANIC): +(.*)/.exec(line)?.[1] ?? said
         return false
       }
     })
+    return { database, reason: () => said }
   } catch (cause) {
-    const reason = said.findLast((line) => /FATAL|PANIC|ERROR/.test(line))
-    throw reason === undefined ? cause : new Error(reason, { cause })
+    throw said === undefined ? cause : new Error(said)
   }
 }
 
@@ -177,16 +195,19 @@ const start = async (Pglite: typeof PGlite, directory: string): Promise<PGlite> 
  * Makes an end of the database visible. PGlite swallows what its WebAssembly throws and would call
  * the dead module for ever: after a PANIC the next statement never returns.
  */
-const watch = (database: PGlite): Instance => {
+const watch = ({ database, reason }: Started): Instance => {
   const module = database.Module
   const { _PostgresMainLoopOnce, stackRestore } = module
   const { _PostgresSendReadyForQueryIfNecessary, _pgl_pq_flush } = module
   let ended: Error | undefined
+  const end = (cause: unknown) => {
+    ended ??= new Error(reason() ?? String(cause))
+  }
   module._PostgresMainLoopOnce = () => {
     try {
       _PostgresMainLoopOnce()
     } catch (cause) {
-      if (!isPostgresError(cause)) ended = new Error("PGlite ended", { cause })
+      if (!isPostgresError(cause)) end(cause)
       throw cause
     }
   }
@@ -214,9 +235,7 @@ const watch = (database: PGlite): Instance => {
           // The bytes belong to WebAssembly and change after the call.
           onRawData: (bytes) => void chunks.push(bytes.slice())
         })
-        .catch((cause: unknown) => {
-          ended ??= new Error("PGlite ended", { cause })
-        })
+        .catch(end)
       return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
     },
     close: Effect.suspend(() =>

@@ -22,7 +22,7 @@ const freezeAge = 200_000_000
 export const layer: Layer.Layer<never, never, SqlClient> = Layer.effectDiscard(
   Effect.gen(function* () {
     const sql = yield* SqlClient
-    yield* Effect.andThen(checkpoint(sql), vacuum(sql)).pipe(
+    yield* Effect.andThen(vacuum(sql), checkpoint(sql)).pipe(
       Effect.catch((error) =>
         Effect.logWarning("The embedded database was not looked after", error)
       ),

@@ -1,0 +1,39 @@
+/**
+ * Gives tests new, empty embedded databases without the seconds that making one takes: the first
+ * test of all makes one, which stays in the directory for temporary files, and the others copy it.
+ */
+import { Effect, type Scope } from "effect"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import * as Pglite from "../../src/store/Pglite.ts"
+
+/** Makes a directory that is removed with the scope. */
+export const temporary: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "posthaste-"))),
+  (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
+)
+
+/** Makes the directory of an empty database that nobody has open; it is removed with the scope. */
+export const directory: Effect.Effect<string, never, Scope.Scope> = Effect.gen(function* () {
+  const parent = yield* temporary
+  if (!fs.existsSync(template)) {
+    const made = path.join(parent, "template")
+    yield* Effect.void.pipe(
+      Effect.provide(Pglite.layer({ directory: made }), { local: true }),
+      Effect.orDie
+    )
+    // Another test file may have been faster.
+    yield* Effect.ignore(Effect.try(() => fs.renameSync(made, template)))
+  }
+  const copy = path.join(parent, "database")
+  fs.cpSync(template, copy, { recursive: true })
+  return copy
+})
+
+/** Named after the version that makes it, so that another one makes its own. */
+const { version } = JSON.parse(
+  fs.readFileSync(new URL("../package.json", import.meta.resolve("@electric-sql/pglite")), "utf8")
+)
+
+const template = path.join(os.tmpdir(), `posthaste-test-pglite-${version}`)
