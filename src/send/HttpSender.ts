@@ -182,7 +182,7 @@ class ClientConnection implements Connection {
     this.#client = new Client(url.origin, {
       connect: (_options, callback) => {
         // The client would open a lost socket again, to addresses that were judged long ago.
-        if (this.#isDialled) return callback(new Error("closed"), null)
+        if (this.#isDialled) return callback(closed, null)
         this.#isDialled = true
         this.#dial.open(callback)
       },
@@ -217,7 +217,7 @@ class ClientConnection implements Connection {
 
   close(): void {
     this.#connections.forget(this)
-    this.#client.destroy(null, ignore)
+    this.#client.destroy(closed, ignore)
     this.#dial.cancel()
   }
 }
@@ -225,5 +225,8 @@ class ClientConnection implements Connection {
 /** The longest that a receiver may ask for a connection to wait, and the size of its headers. */
 const keepAliveMaxMs = 60_000
 const headerBytesMax = 16_384
+
+/** One for all, because the client would make its own for each, with a stack that nobody reads. */
+const closed = new Error("The connection was closed")
 
 const ignore = (): void => {}

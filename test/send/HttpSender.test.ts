@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Dns from "effect/net/Dns"
+import * as NetAddress from "effect/net/NetAddress"
 import { TestClock } from "effect/testing"
 import * as Net from "node:net"
 import { gzipSync } from "node:zlib"
@@ -249,6 +250,16 @@ describe("HttpSender, with bodies of answers", () => {
     }).pipe(Effect.provide(sender({ bodyWaitMs: 150 })))
   )
 
+  it.live("waits for no body beyond the deadline", () =>
+    Effect.gen(function* () {
+      const receiver = yield* make()
+      receiver.answers(drip(head("200 OK", "content-length: 999\r\n"), "a", 20))
+      const { outcome, durationMs } = yield* post(receiver.url, { timeoutMs: 200 })
+      assert.strictEqual(short(outcome), "200 body error")
+      assert.isBelow(durationMs, 1_900)
+    }).pipe(Effect.provide(sender({ bodyWaitMs: 2_000 })))
+  )
+
   it.live("waits for other bodies until the deadline, and tells the status (T-05)", () =>
     Effect.gen(function* () {
       const receiver = yield* make()
@@ -432,6 +443,25 @@ describe("HttpSender, with broken receivers", () => {
         }).pipe(Effect.provide(sender()))
     )
   }
+
+  it.live("asks anew where to connect when a kept connection is lost", () => {
+    let lookups = 0
+    const once = Layer.succeed(AddressGuard, {
+      url: () => assert.fail("The sender parses no URLs."),
+      address: () => undefined,
+      lookup: () =>
+        ++lookups === 1
+          ? Effect.succeed([NetAddress.ipv4Loopback])
+          : Effect.fail({ _tag: "Refused", rule: "moved", detail: "It moved." } as const)
+    })
+    return Effect.gen(function* () {
+      const receiver = yield* make()
+      receiver.answers(raw(`${ok}HTTP/1.1 500 Poison\r\ncontent-length: 0\r\n\r\n`))
+      assert.strictEqual(short(yield* outcomeOf(receiver.url)), "200")
+      assert.strictEqual(short(yield* outcomeOf(receiver.url)), "refused: moved")
+      assert.strictEqual(receiver.requests.length, 1)
+    }).pipe(Effect.provide(HttpSender.layer().pipe(Layer.provide(once))))
+  })
 
   it.live("takes the status of an answer that came before the body was read (T-37)", () =>
     Effect.gen(function* () {
@@ -626,6 +656,22 @@ describe("HttpSender, reusing connections", () => {
       }).pipe(Effect.provide(sender()))
       yield* receiver.closed
       assert.strictEqual(short(yield* Fiber.join(fiber)), "reset")
+    })
+  )
+
+  it.live("opens none after its layer was closed", () =>
+    Effect.gen(function* () {
+      const receiver = yield* make()
+      const closed = yield* Effect.provide(HttpSender, sender())
+      const { outcome } = yield* closed.send({
+        url: new URL(receiver.url),
+        method: "POST",
+        headers: {},
+        body: null,
+        timeoutMs: 1_000
+      })
+      assert.strictEqual(short(outcome), "refused")
+      assert.strictEqual(receiver.accepted(), 0)
     })
   )
 })

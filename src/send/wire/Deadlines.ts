@@ -10,7 +10,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 
-/** Something that must end. `endsAt` may move, as long as `moved` is told when it comes nearer. */
+/** Something that must end. Where `endsAt` comes nearer, that is noticed within half a second. */
 export interface Timed {
   readonly endsAt: number
   /** Ends it; it deletes itself from the deadlines. */
@@ -21,8 +21,6 @@ export interface Timed {
 export interface Deadlines {
   readonly add: (timed: Timed) => void
   readonly delete: (timed: Timed) => void
-  /** Takes notice that a deadline came nearer. */
-  readonly moved: (timed: Timed) => void
 }
 
 /** The longest sleep while something is watched, in milliseconds. */
@@ -38,10 +36,6 @@ export const make = Effect.gen(function* () {
   const watched = new Set<Timed>()
   const latch = Latch.makeUnsafe(false)
   let wakesAt = Infinity
-
-  const moved = (timed: Timed): void => {
-    if (timed.endsAt < wakesAt) latch.openUnsafe()
-  }
 
   const look = (): void => {
     const now = monotonicMs(clock)
@@ -74,12 +68,11 @@ export const make = Effect.gen(function* () {
   const deadlines: Deadlines = {
     add: (timed) => {
       watched.add(timed)
-      moved(timed)
+      if (timed.endsAt < wakesAt) latch.openUnsafe()
     },
     delete: (timed) => {
       watched.delete(timed)
-    },
-    moved
+    }
   }
   return deadlines
 })

@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import type { Outcome, ResponseHeaders, TimedOut } from "../../domain/Attempt.ts"
 import { type Deadlines, monotonicMs, type Timed } from "./Deadlines.ts"
 import type { Stage } from "./Dial.ts"
-import { reasonOf, failureOf, isUnusable, unreachable } from "./Failure.ts"
+import { failureOf, reasonOf, unreachable } from "./Failure.ts"
 
 /** What is sent. */
 export interface WireRequest {
@@ -133,9 +133,8 @@ export class Exchange implements Timed {
     this.#headers = headers
     if (statusCode >= 300) return
     // A receiver that said yes is not waited for: what follows does not change its answer.
-    const { clock, deadlines, bodyWaitMs } = this.#context
+    const { clock, bodyWaitMs } = this.#context
     this.endsAt = Math.min(this.endsAt, monotonicMs(clock) + bodyWaitMs)
-    deadlines.moved(this)
   }
 
   onResponseData(_controller: unknown, chunk: Uint8Array): void {
@@ -155,7 +154,7 @@ export class Exchange implements Timed {
       return this.#respond(`The body broke off (${reasonOf(error)}).`, false)
     }
     // A kept connection that closed before a byte was written says nothing about the receiver.
-    if (this.#phase === "connect" && this.#connection.reused && !isUnusable(error)) {
+    if (this.#phase === "connect" && this.#connection.reused) {
       this.#end(false)
       return this.#resume(this.#context.onNewConnection(this.#request, this.#startedAt))
     }

@@ -14,7 +14,8 @@ export const failureOf = (error: Error, stage: Stage, url: URL): Outcome => {
   if (error instanceof PeerNotApproved) {
     return refused("peer", `${url.host} was connected at an address that was not approved.`)
   }
-  if (isUnusable(error)) return refused("unusable_request", `${error.message} (${reason}).`)
+  if (unusableRequests.has(code))
+    return refused("unusable_request", `${error.message} (${reason}).`)
   if (stage === "connect") {
     return timeouts.test(codesOf(error))
       ? { _tag: "TimedOut", phase: "connect" }
@@ -27,9 +28,6 @@ export const failureOf = (error: Error, stage: Stage, url: URL): Outcome => {
     ? unreachable("protocol", `${url.host} did not answer in HTTP/1.1 (${reason}).`)
     : unreachable("reset", `${url.host} closed the connection without an answer (${reason}).`)
 }
-
-/** Tells whether the request itself cannot be sent, whoever the receiver is. */
-export const isUnusable = (error: Error): boolean => unusableRequests.has(codeOf(error))
 
 /** The code of an error, or what the parser says where it gives none. */
 export const reasonOf = (error: Error): string => {
