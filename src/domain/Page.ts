@@ -47,9 +47,13 @@ export const encodeCursor = (cursor: Cursor): string =>
 export const decodeCursor = (text: string): Option.Option<Cursor> => {
   const plain = Buffer.from(text, "base64url").toString("utf8")
   const direction = plain[0] === "o" ? "older" : plain[0] === "n" ? "newer" : undefined
-  return direction !== undefined && /^[a-z]{2,4}_[0-7][0-9a-hjkmnp-tv-z]{25}$/.test(plain.slice(1))
-    ? Option.some({ direction, id: plain.slice(1) })
-    : Option.none()
+  const id = plain.slice(1)
+  if (direction === undefined || !/^[a-z]{2,4}_[0-7][0-9a-hjkmnp-tv-z]{25}$/.test(id)) {
+    return Option.none()
+  }
+  const cursor: Cursor = { direction, id }
+  // Buffer skips what is no base64url instead of refusing it.
+  return encodeCursor(cursor) === text ? Option.some(cursor) : Option.none()
 }
 
 /**

@@ -13,12 +13,15 @@ export const secretBytes = { min: 24, max: 64, generated: 32 } as const
 
 const prefix = "whsec_"
 
+/** Base64 whose padding is whole or left out: RFC 4648 section 4. */
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/
+
 /** Decodes `whsec_…` to the bytes of the key; none when it is not such a secret. */
 export const decode = (text: string): Option.Option<Uint8Array> => {
   if (!text.startsWith(prefix)) return Option.none()
   const body = text.slice(prefix.length)
   // Buffer skips what is no base64 instead of refusing it, so the form is checked first.
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(body)) return Option.none()
+  if (!base64.test(body)) return Option.none()
   const bytes = new Uint8Array(Buffer.from(body, "base64"))
   return bytes.length >= secretBytes.min && bytes.length <= secretBytes.max
     ? Option.some(bytes)

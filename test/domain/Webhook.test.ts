@@ -1,0 +1,162 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { fromUuid } from "../../src/domain/TypeId.ts"
+import {
+  circuitState,
+  healthy,
+  holds,
+  ResourceFilter,
+  Uid,
+  type Webhook,
+  type WebhookHealth,
+  WebhookSettings,
+  WebhookUidTaken
+} from "../../src/domain/Webhook.ts"
+
+const decode = Schema.decodeUnknownSync(WebhookSettings)
+const isSettings = (settings: unknown) =>
+  Schema.decodeUnknownExit(WebhookSettings)(settings)._tag === "Success"
+
+const defaults = {
+  timeoutMs: 15_000,
+  retry: "standard",
+  concurrency: 10,
+  circuit: { failures: 5, openMs: 30_000, openMsMax: 600_000 },
+  disableAfter: { durationMs: 432_000_000 },
+  alertAt: [3, 5, 10]
+}
+
+const webhook = (status: Webhook["status"], health: Partial<WebhookHealth> = {}): Webhook => ({
+  id: fromUuid("webhook", "00000000-0000-0000-0000-000000000001"),
+  tenantId: fromUuid("tenant", "00000000-0000-0000-0000-000000000002"),
+  uid: null,
+  name: null,
+  description: null,
+  metadata: {},
+  url: "https://example.com",
+  eventTypes: [],
+  resources: [],
+  headers: {},
+  settings: decode({}),
+  status,
+  disabledReason: null,
+  health: { ...healthy, ...health },
+  secrets: [],
+  createdAt: 0,
+  updatedAt: 0
+})
+
+describe("WebhookSettings", () => {
+  it("has a default for each setting, and for each part of the circuit", () => {
+    assert.deepStrictEqual<unknown>(decode({}), defaults)
+    assert.deepStrictEqual<unknown>(decode({ circuit: { failures: 1 }, timeoutMs: 50 }), {
+      ...defaults,
+      timeoutMs: 50,
+      circuit: { ...defaults.circuit, failures: 1 }
+    })
+  })
+
+  it("keeps what is said, also where it says nothing shall happen", () => {
+    const said = {
+      timeoutMs: 60_000,
+      retry: { kind: "table", delaysMs: [], jitter: 0 },
+      concurrency: 256,
+      circuit: { failures: 1_000, openMs: 1, openMsMax: 86_400_000 },
+      disableAfter: {},
+      alertAt: []
+    }
+    assert.deepStrictEqual<unknown>(decode(said), said)
+    assert.deepStrictEqual<unknown>(Schema.encodeSync(WebhookSettings)(decode(said)), said)
+  })
+
+  it.prop(
+    "whatever it accepts is written and read back the same",
+    { settings: WebhookSettings },
+    ({ settings }) => {
+      const json = (value: unknown) => JSON.parse(JSON.stringify(value))
+      const written = json(Schema.encodeSync(WebhookSettings)(settings))
+      assert.deepStrictEqual(json(decode(written)), json(settings))
+    }
+  )
+
+  it("refuses numbers out of their bounds, and null", () => {
+    const refused = [
+      { timeoutMs: 49 },
+      { timeoutMs: 60_001 },
+      { timeoutMs: 100.5 },
+      { timeoutMs: "100" },
+      { timeoutMs: null },
+      { retry: "never" },
+      { concurrency: 0 },
+      { concurrency: 257 },
+      { circuit: { failures: 0 } },
+      { circuit: { openMs: 0 } },
+      { circuit: { openMsMax: 86_400_001 } },
+      { circuit: null },
+      { disableAfter: { failures: 0 } },
+      { disableAfter: { durationMs: 0 } },
+      { disableAfter: { durationMs: 365 * 86_400_000 + 1 } },
+      { alertAt: [0] },
+      { alertAt: Array.from({ length: 17 }, () => 1) }
+    ]
+    for (const settings of refused) assert.isFalse(isSettings(settings), JSON.stringify(settings))
+  })
+})
+
+describe("Uid", () => {
+  it("is 1 to 256 characters that cannot be mistaken for a path", () => {
+    for (const uid of ["a", "A-z_0.9~:@+", "x".repeat(256), "user@example.com"]) {
+      assert.isTrue(Schema.is(Uid)(uid), uid)
+    }
+    for (const uid of ["", "x".repeat(257), "a/b", "a b", "ä", "a\n", "a%20", "a?b", "\0"]) {
+      assert.isFalse(Schema.is(Uid)(uid), JSON.stringify(uid))
+    }
+  })
+})
+
+describe("ResourceFilter", () => {
+  it("names a type, or one thing of it", () => {
+    const is = Schema.is(ResourceFilter)
+    assert.isTrue(is({ type: "t" }))
+    assert.isTrue(is({ type: "t", id: "i" }))
+    for (const filter of [{}, { id: "i" }, { type: "" }, { type: "t", id: "" }]) {
+      assert.isFalse(is(filter), JSON.stringify(filter))
+    }
+  })
+})
+
+describe("circuitState", () => {
+  it("is open until its time, then lets a probe through, and is closed without one", () => {
+    assert.strictEqual(circuitState(healthy, 0), "closed")
+    const opened = { ...healthy, circuitOpenUntil: 1_000 }
+    assert.strictEqual(circuitState(opened, 999), "open")
+    assert.strictEqual(circuitState(opened, 1_000), "half_open")
+    assert.strictEqual(circuitState(opened, 2_000), "half_open")
+  })
+})
+
+describe("holds", () => {
+  it("holds deliveries unless the webhook is enabled and its circuit closed", () => {
+    assert.isFalse(holds(webhook("enabled"), 0))
+    assert.isTrue(holds(webhook("paused"), 0))
+    assert.isTrue(holds(webhook("disabled"), 0))
+    assert.isTrue(holds(webhook("enabled", { circuitOpenUntil: 5 }), 4))
+    assert.isTrue(holds(webhook("enabled", { circuitOpenUntil: 5 }), 5))
+    assert.isFalse(holds(webhook("enabled", { throttledUntil: 5, consecutiveFailures: 2 }), 4))
+  })
+})
+
+describe("a refusal", () => {
+  it("is a problem with a stable code, a status and a type of its own", () => {
+    const error = new WebhookUidTaken({ detail: "More" })
+    assert.strictEqual(error._tag, "WebhookUidTaken")
+    assert.strictEqual(error.message, "More")
+    assert.deepInclude(Schema.encodeSync(WebhookUidTaken)(error), {
+      code: "webhook_uid_taken",
+      status: 409,
+      type: "urn:posthaste:problem:webhook_uid_taken",
+      title: "Another webhook has this uid",
+      detail: "More"
+    })
+  })
+})
