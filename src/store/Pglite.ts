@@ -7,7 +7,7 @@
  * fails its statements as lost connections and is opened again by the next one.
  *
  * Leaves to others: that nobody else opens the directory (DirectoryLock), and what the background
- * processes of Postgres would do (Upkeep): there are none.
+ * processes of Postgres would do (PgliteUpkeep): there are none.
  *
  * **Gotchas** There is one session, so transactions exclude all other statements. A statement runs
  * to its end on the main thread: neither a timeout nor an interruption stops it, and nothing else

@@ -36,30 +36,34 @@ export const make = (options: {
   }
 
   const start = () => {
-    const packet = joined(pending)
+    const packet = takePending()
     const length = wholePacket(packet)
-    if (length === 0) return again([packet])
+    if (length === 0) return again(packet)
     // Statements here run to their end before anybody could ask to cancel them.
-    if (readInt32(packet, 4) === cancelRequest) return stream.destroy()
+    if (readInt32(packet, 4) === cancelRequest) return void stream.destroy()
     options.backend().then(
       (opened) => {
         if (stream.destroyed) return
         backend = opened
         opened.exec(resetSession)
         answer(opened, packet.subarray(0, length))
-        again(length === packet.length ? [] : [packet.subarray(length)])
+        again(packet.subarray(length))
       },
       (error: Error) => stream.destroy(error)
     )
-    pending = []
   }
 
   const run = () => {
-    const messages = joined(pending)
+    const messages = takePending()
     const length = wholeMessages(messages)
-    pending = []
     if (length > 0 && backend !== undefined) answer(backend, messages.subarray(0, length))
-    again(length === messages.length ? [] : [messages.subarray(length)])
+    again(messages.subarray(length))
+  }
+
+  const takePending = (): Uint8Array => {
+    const chunks = pending
+    pending = []
+    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
   }
 
   const answer = (to: Backend, messages: Uint8Array) => {
@@ -72,9 +76,9 @@ export const make = (options: {
     if (failure !== undefined) stream.destroy(failure)
   }
 
-  const again = (rest: Array<Uint8Array>) => {
+  const again = (rest: Uint8Array) => {
     const more = pending.length > 0
-    pending = [...rest, ...pending]
+    if (rest.length > 0) pending.unshift(rest)
     busy = false
     // A rest alone is the beginning of a message whose end has yet to be written.
     if (more) wake()
@@ -101,9 +105,6 @@ const terminate = 0x58
 
 const readInt32 = (bytes: Uint8Array, at: number): number =>
   (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
-
-const joined = (chunks: ReadonlyArray<Uint8Array>): Uint8Array =>
-  chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
 
 /** The length of a startup packet, which alone has no type byte, or 0 until all of it is there. */
 const wholePacket = (bytes: Uint8Array): number => {
