@@ -5,9 +5,6 @@
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
-import * as fs from "node:fs"
-import * as os from "node:os"
-import * as path from "node:path"
 import { healthy, type WebhookHealth } from "../../src/domain/Webhook.ts"
 import type { DeliveryId, KeyId, TenantId, WebhookId } from "../../src/domain/TypeId.ts"
 import { fromUuid, toUuid } from "../../src/domain/TypeId.ts"
@@ -15,6 +12,7 @@ import { Ids } from "../../src/store/Ids.ts"
 import { MemoryTables } from "../../src/store/MemoryTables.ts"
 import * as Migrations from "../../src/store/Migrations.ts"
 import * as Pglite from "../../src/store/Pglite.ts"
+import * as EmptyPglite from "../support/EmptyPglite.ts"
 import { database } from "../support/TestDatabase.ts"
 
 /** How many deliveries of a webhook are where; of the cancelled ones their attempts and time. */
@@ -247,12 +245,7 @@ const migrated = <E>(client: Layer.Layer<PgClient.PgClient | SqlClient, E>) =>
 
 /** A fresh embedded database. */
 export const pglite = migrated(
-  Layer.unwrap(
-    Effect.acquireRelease(
-      Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "posthaste-"))),
-      (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true }))
-    ).pipe(Effect.map((parent) => Pglite.layer({ directory: path.join(parent, "database") })))
-  )
+  Layer.unwrap(Effect.map(EmptyPglite.directory, (directory) => Pglite.layer({ directory })))
 )
 
 /** A fresh database of the run's Postgres server. */

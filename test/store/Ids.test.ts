@@ -54,7 +54,7 @@ describe("Ids", () => {
       const ids = yield* Ids
       yield* TestClock.setTime(start)
       const made = yield* many(5_000, ids.nextMessage)
-      for (const id of made) assert.deepStrictEqual([...toBytes(id).slice(14)], [0, 0])
+      for (const id of made) assert.deepStrictEqual(toBytes(id).slice(14), new Uint8Array(2))
       assert.isTrue(isAscending(made))
       assert.strictEqual(new Set(made).size, made.length)
     }).pipe(Effect.provide(Ids.layer))
@@ -80,7 +80,7 @@ describe("Ids", () => {
       for (const length of [0, 1, 16, 32, 4_096, 10_000]) {
         assert.lengthOf(yield* ids.bytes(length), length)
       }
-      const counts = new Array<number>(256).fill(0)
+      const counts = Array.from({ length: 256 }, () => 0)
       const total = 256 * 1_000
       for (const bytes of yield* many(total / 32, ids.bytes(32))) {
         for (const byte of bytes) counts[byte]!++

@@ -39,7 +39,7 @@ const sameButUse = (actual: ApiKey | undefined, expected: ApiKey) =>
   })
 
 /** Waits until the use of a key is noted in the background, and answers when that was. */
-const noted = (id: KeyId, after: number | null) =>
+export const noted = (id: KeyId, after: number | null) =>
   Effect.gen(function* () {
     const ground = yield* Ground
     while (true) {

@@ -2,19 +2,21 @@
  * What a TenantRepo does because its tenants are in a database: faults and other processes.
  */
 import { assert, type Vitest } from "@effect/vitest"
-import { Context, Effect, Layer, Option, Redacted, References } from "effect"
+import { Clock, Context, Effect, Layer, Option, Redacted, References } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
+import { TestClock } from "effect/testing"
 import { Ids } from "../../src/store/Ids.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
 import { TenantRepo } from "../../src/store/TenantRepo.ts"
 import { Ground } from "./Ground.ts"
+import { noted } from "./TenantRepo.suite.ts"
 
 /** The repo of another process on the same database. */
 const anotherRepo = Effect.map(Layer.build(Layer.fresh(TenantRepo.layer)), (context) =>
   Context.get(context, TenantRepo)
 )
 
-const key = { tenantId: null, name: "", scopes: ["read"], expiresAt: null } as const
+const anyKey = { tenantId: null, name: "", scopes: ["read"], expiresAt: null } as const
 
 export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlClient>) => {
   it.effect("processes that start at once have one default tenant and one imported key", () =>
@@ -25,7 +27,7 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlC
       const together = { concurrency: "unbounded" } as const
       const tenants = yield* Effect.forEach(repos, (repo) => repo.ensureDefault, together)
       assert.strictEqual(new Set(tenants.map(({ id }) => id)).size, 1)
-      const imported = { ...key, key: Redacted.make("phk_the-same-in-every-process") }
+      const imported = { ...anyKey, key: Redacted.make("phk_the-same-in-every-process") }
       const keys = yield* Effect.forEach(repos, (repo) => repo.importKey(imported), together)
       assert.strictEqual(new Set(keys.map(({ id }) => id)).size, 1)
     })
@@ -35,15 +37,15 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlC
     Effect.gen(function* () {
       const repo = yield* TenantRepo
       const sql = yield* SqlClient
-      const made = yield* repo.createKey(key)
+      const made = yield* repo.createKey(anyKey)
       const tenantId = yield* (yield* Ground).tenant
       yield* sql`alter table api_key rename to away`
       yield* sql`alter table tenant rename to away_too`
       const faults = [
         ["ensureDefault", repo.ensureDefault],
         ["find", repo.find(tenantId)],
-        ["createKey", repo.createKey(key)],
-        ["importKey", repo.importKey({ ...key, key: Redacted.make("phk_new") })],
+        ["createKey", repo.createKey(anyKey)],
+        ["importKey", repo.importKey({ ...anyKey, key: Redacted.make("phk_new") })],
         ["adminKeys", repo.adminKeys],
         ["authenticate", repo.authenticate(made.key)]
       ] as const
@@ -64,7 +66,7 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlC
     Effect.gen(function* () {
       const repo = yield* anotherRepo
       const sql = yield* SqlClient
-      const made = yield* repo.createKey(key)
+      const made = yield* repo.createKey(anyKey)
       // A sequence keeps count although the update is rolled back.
       yield* sql`create sequence refused`
       yield* sql`
@@ -80,5 +82,55 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlC
       yield* sql`drop trigger refuse on api_key`
       yield* sql`drop function refuse`
     }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+  )
+
+  it.effect("processes that use one key note it once a minute together", () =>
+    Effect.gen(function* () {
+      const [one, two] = [yield* anotherRepo, yield* anotherRepo]
+      const ground = yield* Ground
+      const { key: used, record } = yield* one.createKey(anyKey)
+      const first = yield* Clock.currentTimeMillis
+      yield* one.authenticate(used)
+      assert.strictEqual(yield* noted(record.id, null), first)
+      // Both remember for five seconds that the use was noted at first.
+      yield* TestClock.adjust("57 seconds")
+      yield* one.authenticate(used)
+      yield* two.authenticate(used)
+      yield* TestClock.adjust("3 seconds")
+      yield* one.authenticate(used)
+      assert.strictEqual(yield* noted(record.id, first), first + 60_000)
+      yield* TestClock.adjust("1 second")
+      yield* two.authenticate(used)
+      const later = yield* two.createKey(anyKey)
+      yield* two.authenticate(later.key)
+      yield* noted(later.record.id, null)
+      assert.strictEqual(yield* ground.lastUsedAt(record.id), first + 60_000)
+    })
+  )
+
+  it.effect("a key in use costs no statement while its use need not be noted", () =>
+    Effect.gen(function* () {
+      const repo = yield* anotherRepo
+      const sql = yield* SqlClient
+      const { key: used, record } = yield* repo.createKey(anyKey)
+      yield* sql`create sequence updates`
+      yield* sql`
+        create function count_updates() returns trigger language plpgsql as
+        $$ begin perform nextval('updates'); return null; end $$`
+      yield* sql`
+        create trigger count_updates before update on api_key
+        for each statement execute function count_updates()`
+      for (const step of ["0 millis", "1 second", "10 seconds", "40 seconds"] as const) {
+        yield* TestClock.adjust(step)
+        assert.isTrue(Option.isSome(yield* repo.authenticate(used)))
+        yield* noted(record.id, null)
+      }
+      const other = yield* repo.createKey(anyKey)
+      yield* repo.authenticate(other.key)
+      yield* noted(other.record.id, null)
+      const [row] = yield* sql`select last_value::int as count from updates`
+      assert.deepStrictEqual(row, { count: 2 })
+      yield* sql`drop trigger count_updates on api_key`
+    })
   )
 }
