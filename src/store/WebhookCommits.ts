@@ -2,12 +2,15 @@
  * Commits changes of webhooks and announces them: after the commit, before the writer is answered,
  * and for each webhook in the order of its commits.
  *
+ * A write that Postgres gave up because of a deadlock is done again: whoever settles attempts in the
+ * meantime locks the same deliveries, in an order of its own.
+ *
  * A commit whose answer was lost is looked for in the background until the store tells whether it
  * happened. So what this process believes of a webhook is never wrong for longer than the store is
  * away, although the writer was told of a failure.
  */
 import { Effect, FiberSet, Schedule, type Scope } from "effect"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import type { WebhookId } from "../domain/TypeId.ts"
 import type { Webhook } from "../domain/Webhook.ts"
 import * as Announcer from "./Announcer.ts"
@@ -70,6 +73,7 @@ export const make = Effect.fnUntraced(function* (
       return table
         .transaction(remembered, () => announced)
         .pipe(
+          Effect.retry({ times: 3, while: isDeadlock }),
           Effect.tapError(() => {
             // All was written and then the commit failed: only the store knows if it happened.
             if (change) background(lookFor(id, change))
@@ -81,3 +85,6 @@ export const make = Effect.fnUntraced(function* (
 
   return { commit, reread, watch, changes }
 })
+
+const isDeadlock = (error: unknown): boolean =>
+  isSqlError(error) && error.reason._tag === "DeadlockError"

@@ -141,18 +141,16 @@ export const make = Effect.gen(function* () {
     const uuid = toUuid(id)
     if (!(yield* lock(toUuid(tenantId), uuid))) return Option.none<Webhook>()
     const webhook = yield* one(sql`w.id = ${uuid}`)
+    const at = new Date(now)
+    // First owed, then waiting: whoever settles attempts locks them so.
     yield* sql`
-      with owed_ones as (
-        delete from owed where webhook_id = ${uuid}
-        returning delivery_id, tenant_id, webhook_id, 0 as attempts
-      ), waiting_ones as (
-        delete from waiting where webhook_id = ${uuid}
-        returning delivery_id, tenant_id, webhook_id, attempts
-      )
+      with gone as (delete from owed where webhook_id = ${uuid} returning *)
       insert into cancelled (delivery_id, tenant_id, webhook_id, attempts, cancelled_at)
-      select *, ${new Date(now)}::timestamptz from waiting_ones
-      union all select *, ${new Date(now)}::timestamptz from owed_ones
-      on conflict do nothing`
+      select delivery_id, tenant_id, webhook_id, 0, ${at} from gone on conflict do nothing`
+    yield* sql`
+      with gone as (delete from waiting where webhook_id = ${uuid} returning *)
+      insert into cancelled (delivery_id, tenant_id, webhook_id, attempts, cancelled_at)
+      select delivery_id, tenant_id, webhook_id, attempts, ${at} from gone on conflict do nothing`
     yield* sql`delete from webhook where id = ${uuid}`
     return webhook
   })

@@ -49,6 +49,7 @@ export const noted = (id: KeyId, after: number | null) =>
     }
   })
 
+/** Adds the tests. */
 export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground>) => {
   it.effect("ensureDefault makes the default tenant once, whoever comes together", () =>
     Effect.gen(function* () {

@@ -18,6 +18,7 @@ const anotherRepo = Effect.map(Layer.build(Layer.fresh(TenantRepo.layer)), (cont
 
 const anyKey = { tenantId: null, name: "", scopes: ["read"], expiresAt: null } as const
 
+/** Adds the tests. */
 export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlClient>) => {
   it.effect("processes that start at once have one default tenant and one imported key", () =>
     Effect.gen(function* () {

@@ -94,7 +94,8 @@ const draft = Effect.fnUntraced(function* (
   return input
 })
 
-const create = Effect.fnUntraced(function* (...args: Parameters<typeof draft>) {
+/** Registers a webhook of a tenant. */
+export const create = Effect.fnUntraced(function* (...args: Parameters<typeof draft>) {
   return yield* (yield* WebhookRepo).create(yield* draft(...args))
 })
 
@@ -119,6 +120,7 @@ const silently = Effect.provideService(References.MinimumLogLevel, "None")
 
 const noFilter = { status: null, text: null }
 
+/** Adds the tests. */
 export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground>) => {
   it.effect("create registers a webhook as it was given, enabled and healthy", () =>
     Effect.gen(function* () {

@@ -96,6 +96,7 @@ const losingRepo = Effect.fnUntraced(function* (keep: boolean, away: () => boole
   return { repo, changes }
 })
 
+/** Adds the tests. */
 export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground | SqlClient>) => {
   it.effect("a row of an older version has the defaults of what it does not know", () =>
     Effect.gen(function* () {
