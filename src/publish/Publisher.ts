@@ -59,9 +59,7 @@ export class Publisher extends Context.Service<
           const results = yield* messages
             .insert([firstPlan.row, ...restPlans.map((one) => one.row)])
             .pipe(
-              Effect.onError(() =>
-                Effect.sync(() => plans.forEach((one) => lanes.release(one.held)))
-              )
+              Effect.onError(() => Effect.sync(() => plans.forEach((one) => lanes.doubt(one.held))))
             )
           for (let i = 0; i < plans.length; i++) {
             const one = plans[i]!

@@ -43,8 +43,10 @@ export class Lanes extends Context.Service<
      * lane is full, behind or held: the delivery then waits in the store. Synchronous, for the hot path.
      */
     readonly reserve: (webhook: Webhook, delivery: DueDelivery) => boolean
-    /** Gives up reservations whose commit failed or whose outcome is unknown. */
+    /** Gives up reservations for deliveries that were not committed. */
     readonly release: (deliveries: ReadonlyArray<DueDelivery>) => void
+    /** Gives up reservations whose commit failed in the open: the store is searched for them. */
+    readonly doubt: (deliveries: ReadonlyArray<DueDelivery>) => void
     /** Hands over reserved deliveries that are committed. */
     readonly hand: (deliveries: ReadonlyArray<DueDelivery>) => void
     /** Tells a lane that the store has something for it, due at `dueAt` (epoch milliseconds). */
@@ -146,7 +148,7 @@ export class Lanes extends Context.Service<
             if (change._tag === "Deleted") {
               agenda.forget(webhook.id)
               lane?.update({ ...webhook, status: "disabled" })
-              return settler.forget(webhook.id)
+              return yield* settler.forget(webhook.id)
             }
             lane?.update(webhook)
             if (change.previous?.status !== webhook.status && webhook.status === "enabled") {
@@ -174,11 +176,23 @@ export class Lanes extends Context.Service<
           const now = yield* Clock.currentTimeMillis
           yield* queue.park(strays, now)
           strays.forEach(({ webhookId }) => expect(webhookId, now))
-        }).pipe(
-          Effect.catch((error) => Effect.logWarning("the sweep waits for the store", error)),
-          Effect.repeat(Schedule.spaced(options.sweepMs ?? 30_000))
-        )
-        yield* Effect.forkScoped(Effect.delay(sweep, options.sweepMs ?? 30_000))
+        })
+        const sweepMs = options.sweepMs ?? 600_000
+        const doubted = Latch.makeUnsafe()
+        yield* Effect.forever(
+          Effect.gen(function* () {
+            yield* Effect.timeoutOption(doubted.await, sweepMs)
+            // A store that lost its connection may still be finishing what it was sent.
+            yield* Effect.sleep(Math.min(sweepMs, 5_000))
+            doubted.closeUnsafe()
+            yield* sweep
+          }).pipe(
+            Effect.catch((error) => {
+              doubted.openUnsafe()
+              return Effect.logWarning("looking for lost deliveries waits for the store", error)
+            })
+          )
+        ).pipe(Effect.forkScoped)
 
         yield* Effect.addFinalizer(() =>
           Effect.gen(function* () {
@@ -197,6 +211,10 @@ export class Lanes extends Context.Service<
             !draining && webhook.status === "enabled" && laneOf(webhook).reserve(delivery),
           release: (deliveries) =>
             deliveries.forEach((delivery) => lanes.get(delivery.webhookId)?.release(delivery)),
+          doubt: (deliveries) => {
+            deliveries.forEach((delivery) => lanes.get(delivery.webhookId)?.release(delivery))
+            doubted.openUnsafe()
+          },
           hand: (deliveries) =>
             deliveries.forEach((delivery) => lanes.get(delivery.webhookId)?.accept(delivery)),
           expect,
@@ -224,7 +242,8 @@ export class Lanes extends Context.Service<
 export interface LanesOptions extends Lane.LaneOptions, Memory.MemoryOptions {
   /** Attempts at once, over all webhooks, shared out evenly. 512 by default. */
   readonly inFlightMax?: number
-  /** How often deliveries that nobody holds are looked for, in milliseconds. 30,000 by default. */
+  /** How often deliveries that nobody holds are looked for without a cause, in milliseconds. 600,000 by
+   * default. */
   readonly sweepMs?: number
   /** How long ending waits for attempts in flight, in milliseconds. 20,000 by default. */
   readonly drainMs?: number

@@ -4,10 +4,8 @@
  */
 import { Random } from "effect"
 import * as Effect from "effect/Effect"
-import * as http from "node:http"
-import { once } from "node:events"
-import type { AddressInfo } from "node:net"
 import { afterAll, assert, describe, it } from "vitest"
+import { openInbox, until } from "../support/Inbox.ts"
 import { makeService, type Service } from "../support/Service.ts"
 import { createDatabase } from "../support/TestDatabase.ts"
 
@@ -26,12 +24,12 @@ describe.each([
   })
 
   it(`loses no acknowledged message in ${kills} kills`, { timeout: 300_000 }, async () => {
-    const receiver = await startReceiver()
-    cleanups.push(receiver.close)
+    const inbox = await openInbox()
+    cleanups.push(async () => inbox.close())
     const service = await makeService(await options())
     cleanups.push(service.remove)
     await service.start()
-    const created = await service.call("POST", "/v1/webhooks", { url: `${receiver.url}/hook` })
+    const created = await service.call("POST", "/v1/webhooks", { url: `${inbox.url}/hook` })
     assert.strictEqual(created.status, 201)
 
     const acknowledged = new Set<string>()
@@ -43,14 +41,14 @@ describe.each([
       await publishing
       await service.start()
     }
-    await until(() => [...acknowledged].every((id) => receiver.received.has(id)))
+    await until(() => [...acknowledged].every((id) => inbox.ids.has(id)))
 
-    const duplicates = receiver.requests() - receiver.received.size
+    const duplicates = inbox.received.length - inbox.ids.size
     assert.isAtLeast(acknowledged.size, kills * 10)
     assert.isAtMost(duplicates, kills * concurrency)
     console.log(
       `${ground}: ${kills} kills, ${acknowledged.size} acknowledged, 0 lost, ` +
-        `${receiver.received.size} received, ${duplicates} duplicates`
+        `${inbox.ids.size} received, ${duplicates} duplicates`
     )
   })
 })
@@ -76,32 +74,3 @@ const publishUntilKilled = async (service: Service, acknowledged: Set<string>) =
 
 /** Draws after how many further messages the next kill comes. */
 const drawMessages = () => Effect.runPromise(Random.nextIntBetween(20, 400))
-
-/** Waits for a fact; the test's own timeout bounds it. */
-const until = async (fact: () => boolean) => {
-  while (!fact()) await new Promise((resolve) => setTimeout(resolve, 10))
-}
-
-const startReceiver = async () => {
-  const received = new Set<string>()
-  let requests = 0
-  const server = http.createServer((request, response) => {
-    request.resume().on("end", () => {
-      requests++
-      received.add(String(request.headers["webhook-id"]))
-      response.writeHead(204).end()
-    })
-  })
-  server.listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as AddressInfo
-  return {
-    url: `http://127.0.0.1:${port}`,
-    received,
-    requests: () => requests,
-    close: async () => {
-      server.closeAllConnections()
-      server.close()
-    }
-  }
-}
