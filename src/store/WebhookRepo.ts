@@ -92,7 +92,10 @@ export class WebhookRepo extends Context.Service<
     readonly all: Stream.Stream<Webhook, StoreError>
     /** Reads webhooks again that something else changed, and announces them. */
     readonly refresh: (ids: ReadonlyArray<WebhookId>) => Effect.Effect<void, StoreError>
-    /** Calls the listener with every change, in line, until the scope closes. */
+    /**
+     * Calls the listener with every change, one at a time and in line, until the scope closes. It
+     * must change no webhook itself: that change would wait for its end. Its defects are logged.
+     */
     readonly watch: (
       listener: (change: WebhookChange) => Effect.Effect<void>
     ) => Effect.Effect<void, never, Scope.Scope>

@@ -658,21 +658,24 @@ export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground>) => 
     })
   )
 
-  it.effect("all streams every webhook of every tenant once, however many there are", () =>
-    Effect.gen(function* () {
-      const repo = yield* WebhookRepo
-      const { tenant } = yield* Ground
-      const tenants = [yield* tenant, yield* tenant]
-      const made = yield* Effect.forEach(
-        Array.from({ length: 1_001 }, (_, i) => i),
-        (i) => Effect.map(create(tenants[i % 2]!), ({ id }) => id),
-        { concurrency: 16 }
-      )
-      const all = yield* Stream.runCollect(repo.all)
-      const found = all.filter(({ tenantId }) => tenants.includes(tenantId)).map(({ id }) => id)
-      assert.deepStrictEqual(found.toSorted(), made.toSorted())
-      assert.strictEqual(new Set(all.map(({ id }) => id)).size, all.length)
-    })
+  it.effect(
+    "all streams every webhook of every tenant once, however many there are",
+    () =>
+      Effect.gen(function* () {
+        const repo = yield* WebhookRepo
+        const { tenant } = yield* Ground
+        const tenants = [yield* tenant, yield* tenant]
+        const made = yield* Effect.forEach(
+          Array.from({ length: 1_001 }, (_, i) => i),
+          (i) => Effect.map(create(tenants[i % 2]!), ({ id }) => id),
+          { concurrency: 16 }
+        )
+        const all = yield* Stream.runCollect(repo.all)
+        const found = all.filter(({ tenantId }) => tenants.includes(tenantId)).map(({ id }) => id)
+        assert.deepStrictEqual(found.toSorted(), made.toSorted())
+        assert.strictEqual(new Set(all.map(({ id }) => id)).size, all.length)
+      }),
+    30_000
   )
 
   it.effect("every change is announced after its commit and before the answer", () =>
@@ -911,27 +914,32 @@ export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground>) => 
     })
   )
 
-  it.effect("changes are a stream that keeps the newest 1,024 for a slow reader", () =>
-    Effect.gen(function* () {
-      const repo = yield* WebhookRepo
-      const tenant = yield* (yield* Ground).tenant
-      const { id } = yield* create(tenant, { name: "0" })
-      const begun = yield* Deferred.make<void>()
-      const released = yield* Deferred.make<void>()
-      const reader = yield* repo.changes.pipe(
-        Stream.tap(() => Effect.andThen(Deferred.succeed(begun, void 0), Deferred.await(released))),
-        Stream.takeUntil((change) => change.webhook.name === "last"),
-        Stream.runCollect,
-        Effect.forkChild({ startImmediately: true })
-      )
-      yield* repo.update(tenant, id, { name: "first" })
-      yield* Deferred.await(begun)
-      for (let i = 0; i < 1_030; i++) yield* repo.refresh([id])
-      yield* repo.update(tenant, id, { name: "last" })
-      yield* Deferred.succeed(released, void 0)
-      const read = yield* Fiber.join(reader)
-      assert.lengthOf(read, 1 + 1_024)
-    })
+  it.effect(
+    "changes are a stream that keeps the newest 1,024 for a slow reader",
+    () =>
+      Effect.gen(function* () {
+        const repo = yield* WebhookRepo
+        const tenant = yield* (yield* Ground).tenant
+        const { id } = yield* create(tenant, { name: "0" })
+        const begun = yield* Deferred.make<void>()
+        const released = yield* Deferred.make<void>()
+        const reader = yield* repo.changes.pipe(
+          Stream.tap(() =>
+            Effect.andThen(Deferred.succeed(begun, void 0), Deferred.await(released))
+          ),
+          Stream.takeUntil((change) => change.webhook.name === "last"),
+          Stream.runCollect,
+          Effect.forkChild({ startImmediately: true })
+        )
+        yield* repo.update(tenant, id, { name: "first" })
+        yield* Deferred.await(begun)
+        for (let i = 0; i < 1_030; i++) yield* repo.refresh([id])
+        yield* repo.update(tenant, id, { name: "last" })
+        yield* Deferred.succeed(released, void 0)
+        const read = yield* Fiber.join(reader)
+        assert.lengthOf(read, 1 + 1_024)
+      }),
+    30_000
   )
 }
 
