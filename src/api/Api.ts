@@ -1,0 +1,27 @@
+/**
+ * The HTTP API as one value: server, client, command line and documentation are made from it.
+ */
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as OpenApi from "effect/http-api/OpenApi"
+import { version } from "../domain/Version.ts"
+import { DeliveriesApi } from "./DeliveriesApi.ts"
+import { MessagesApi } from "./MessagesApi.ts"
+import { complete } from "./OpenApiDocument.ts"
+import { SystemApi } from "./SystemApi.ts"
+import { WebhooksApi } from "./WebhooksApi.ts"
+
+/** Everything that the service answers below `/v1` and `/health`. */
+export class Api extends HttpApi.make("posthaste")
+  .add(MessagesApi, WebhooksApi, DeliveriesApi, SystemApi)
+  // A misspelt field must not be taken for an absent one.
+  .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error", errors: "all" })
+  .annotate(HttpApi.QueryParseOptions, { errors: "all" })
+  .annotateMerge(
+    OpenApi.annotations({
+      title: "Posthaste API",
+      version,
+      description:
+        "Accepts messages and delivers each one, signed, to every webhook that wants it.",
+      transform: complete
+    })
+  ) {}

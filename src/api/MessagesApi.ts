@@ -1,0 +1,129 @@
+/**
+ * Messages over HTTP: publish, read.
+ */
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
+import * as Schema from "effect/Schema"
+import { EventTypeName } from "../domain/EventType.ts"
+import {
+  IdempotencyConflict,
+  MessageNotFound,
+  MessageUidConflict,
+  Overloaded
+} from "../domain/Message.ts"
+import { MessageId } from "../domain/TypeId.ts"
+import { Authorization, RequiredScope } from "./Authorization.ts"
+import { DeliveryView } from "./DeliveriesApi.ts"
+import { BodyEncoding, CallerUid, IdempotencyKey, Include, Ref } from "./Fields.ts"
+import { Instant } from "./Instant.ts"
+import { JsonBody } from "./JsonBody.ts"
+import { PageOf, PageQuery } from "./Page.ts"
+import { RequestProblems } from "./Problems.ts"
+import { Text } from "./Text.ts"
+
+/** What a message is about. */
+const Resource = Schema.Struct({ type: Text(256), id: Text(256) })
+
+/** What a publish says around `data`. Names below `posthaste.` are ours. */
+const envelope = {
+  type: EventTypeName.check(
+    Schema.makeFilter((type: string) =>
+      type === "posthaste" || type.startsWith("posthaste.")
+        ? "Event types that begin with posthaste. are reserved"
+        : undefined
+    )
+  ),
+  uid: Schema.optionalKey(
+    Schema.NullOr(CallerUid).annotate({
+      description: "The caller's own id: publishing it again answers the first message"
+    })
+  ),
+  resource: Schema.optionalKey(Schema.NullOr(Resource))
+}
+
+/** A message to be published. */
+export const PublishInput = Schema.Struct({
+  ...envelope,
+  data: Schema.Json.annotate({ description: "Any JSON; receivers get it as it was written" })
+}).annotate({ identifier: "PublishInput" })
+export type PublishInput = typeof PublishInput.Type
+
+/** The same as the server checks it: `data` must be there and is not walked. */
+export const PublishShape = Schema.Struct({ ...envelope, data: Schema.Unknown })
+
+/** A message that was accepted, with the number of webhooks it is owed to. */
+export const MessageAccepted = Schema.Struct({
+  id: MessageId,
+  uid: Schema.NullOr(Schema.String),
+  type: Schema.String,
+  createdAt: Instant,
+  deliveries: Schema.Int
+}).annotate({ identifier: "MessageAccepted" })
+export type MessageAccepted = typeof MessageAccepted.Type
+
+const view = {
+  id: MessageId,
+  uid: Schema.NullOr(Schema.String),
+  type: Schema.String,
+  resource: Schema.NullOr(Schema.Struct({ type: Schema.String, id: Schema.String })),
+  contentType: Schema.String,
+  createdAt: Instant,
+  body: Schema.optionalKey(
+    Schema.String.annotate({ description: "What every receiver gets, only with include=body" })
+  ),
+  bodyEncoding: Schema.optionalKey(BodyEncoding)
+}
+
+/** A message as lists show it, with the number of webhooks it was owed to. */
+export const MessageView = Schema.Struct({ ...view, deliveries: Schema.Int }).annotate({
+  identifier: "Message"
+})
+export type MessageView = typeof MessageView.Type
+
+/** A message with its newest deliveries; the cursor continues in `/v1/deliveries?message=…`. */
+export const MessageDetail = Schema.Struct({
+  ...view,
+  deliveries: Schema.Array(DeliveryView),
+  deliveriesNextCursor: Schema.NullOr(Schema.String)
+}).annotate({ identifier: "MessageDetail" })
+export type MessageDetail = typeof MessageDetail.Type
+
+/** The endpoints below `/v1/messages`. */
+export class MessagesApi extends HttpApiGroup.make("messages")
+  .add(
+    HttpApiEndpoint.post("publish", "/", {
+      headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
+      payload: PublishInput,
+      success: MessageAccepted.pipe(HttpApiSchema.status(202)),
+      error: [MessageUidConflict, IdempotencyConflict, Overloaded]
+    })
+      .middleware(JsonBody)
+      .annotate(RequiredScope, "publish")
+      .annotate(OpenApi.Summary, "Publish a message"),
+    HttpApiEndpoint.get("list", "/", {
+      query: {
+        ...PageQuery,
+        type: Schema.optionalKey(Text(256)),
+        resourceType: Schema.optionalKey(Text(256)),
+        resourceId: Schema.optionalKey(Text(256)),
+        include: Include
+      },
+      success: PageOf(MessageView)
+    })
+      .annotate(RequiredScope, "read")
+      .annotate(OpenApi.Summary, "List messages"),
+    HttpApiEndpoint.get("get", "/:id", {
+      params: { id: Ref },
+      query: { include: Include },
+      success: MessageDetail,
+      error: MessageNotFound
+    })
+      .annotate(RequiredScope, "read")
+      .annotate(OpenApi.Summary, "Get a message with its deliveries")
+  )
+  .middleware(RequestProblems)
+  .middleware(Authorization)
+  .prefix("/v1/messages")
+  .annotate(OpenApi.Title, "Messages") {}

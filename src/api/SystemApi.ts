@@ -1,0 +1,42 @@
+/**
+ * What the process says about itself over HTTP. No key is needed and nothing secret is answered.
+ */
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
+import * as Schema from "effect/Schema"
+
+/** How one part is. */
+export const Check = Schema.Literals(["ok", "failed"])
+
+const readiness = {
+  checks: Schema.Struct({ database: Check, migrations: Check, lanes: Check }),
+  durability: Schema.Literals(["process", "power-loss"]).annotate({
+    description: "What an accepted message survives"
+  })
+}
+
+/** The process can do its work. */
+export const Ready = Schema.Struct({ status: Schema.tag("ready"), ...readiness }).annotate({
+  identifier: "Ready"
+})
+
+/** A part failed. */
+export const NotReady = Schema.Struct({
+  status: Schema.tag("unavailable"),
+  ...readiness
+}).annotate({ identifier: "NotReady" })
+
+/** The endpoints below `/health`. */
+export class SystemApi extends HttpApiGroup.make("system")
+  .add(
+    HttpApiEndpoint.get("live", "/live", {
+      success: Schema.Struct({ status: Schema.tag("ok") })
+    }).annotate(OpenApi.Summary, "Tell whether the process runs"),
+    HttpApiEndpoint.get("ready", "/ready", {
+      success: [Ready, NotReady.pipe(HttpApiSchema.status(503))]
+    }).annotate(OpenApi.Summary, "Tell whether the process can do its work")
+  )
+  .prefix("/health")
+  .annotate(OpenApi.Title, "System") {}

@@ -1,0 +1,230 @@
+/**
+ * Webhooks over HTTP: register, read, change, remove, pause and resume, and their secrets.
+ */
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
+import * as Schema from "effect/Schema"
+import { EventTypePattern } from "../domain/EventType.ts"
+import { IdempotencyConflict } from "../domain/Message.ts"
+import { RequestHeaders } from "../domain/RequestHeaders.ts"
+import { SecretText } from "../domain/Secret.ts"
+import { WebhookId } from "../domain/TypeId.ts"
+import {
+  CircuitSettings,
+  CircuitState,
+  DisabledReason,
+  UrlNotAllowed,
+  WebhookNotFound,
+  WebhookSettings,
+  WebhookStatus,
+  WebhookUidTaken
+} from "../domain/Webhook.ts"
+import { Authorization, RequiredScope } from "./Authorization.ts"
+import { CallerUid, IdempotencyKey, Ref } from "./Fields.ts"
+import { Instant } from "./Instant.ts"
+import { JsonBody } from "./JsonBody.ts"
+import { PageOf, PageQuery } from "./Page.ts"
+import { RequestProblems } from "./Problems.ts"
+import { Text } from "./Text.ts"
+
+/** The most event types, resources and metadata entries of one webhook. */
+export const webhookLimits = { eventTypes: 250, resources: 250, metadata: 50 } as const
+
+/** What every write of a webhook may name; the settings in their short form, defaults left out. */
+const optional = {
+  uid: Schema.optionalKey(Schema.NullOr(CallerUid)),
+  name: Schema.optionalKey(Schema.NullOr(Text(256))),
+  description: Schema.optionalKey(Schema.NullOr(Text(2_048))),
+  metadata: Schema.optionalKey(
+    Schema.Record(
+      Schema.String.check(
+        Schema.isPattern(/^(?!__proto__$)[\x20-\x7e]{1,64}$/u, {
+          message: "Expected a key of 1 to 64 printable ASCII characters"
+        })
+      ),
+      Text(512)
+    ).check(Schema.isMaxProperties(webhookLimits.metadata))
+  ),
+  eventTypes: Schema.optionalKey(
+    Schema.Array(EventTypePattern).check(Schema.isMaxLength(webhookLimits.eventTypes))
+  ),
+  resources: Schema.optionalKey(
+    Schema.Array(Schema.Struct({ type: Text(256), id: Schema.optionalKey(Text(256)) })).check(
+      Schema.isMaxLength(webhookLimits.resources)
+    )
+  ),
+  headers: Schema.optionalKey(RequestHeaders),
+  timeoutMs: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.timeoutMs)),
+  retry: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.retry)),
+  concurrency: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.concurrency)),
+  circuit: Schema.optionalKey(Schema.toEncoded(CircuitSettings)),
+  disableAfter: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.disableAfter)),
+  alertAt: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.alertAt))
+}
+
+const Url = Text(2_048).annotate({ description: "https, or http where the service allows it" })
+
+/** A webhook to be registered, or to replace one. */
+export const WebhookInput = Schema.Struct({
+  url: Url,
+  ...optional,
+  secret: Schema.optionalKey(
+    SecretText.annotate({ description: "Generated when absent; a changed one rotates" })
+  )
+}).annotate({ identifier: "WebhookInput" })
+export type WebhookInput = typeof WebhookInput.Type
+
+/** The fields of a webhook to be changed; null clears `uid`, `name` and `description`. */
+export const WebhookPatch = Schema.Struct({
+  url: Schema.optionalKey(Url),
+  ...optional
+}).annotate({ identifier: "WebhookPatch" })
+export type WebhookPatch = typeof WebhookPatch.Type
+
+const view = {
+  id: WebhookId,
+  uid: Schema.NullOr(Schema.String),
+  name: Schema.NullOr(Schema.String),
+  description: Schema.NullOr(Schema.String),
+  metadata: Schema.Record(Schema.String, Schema.String),
+  url: Schema.String,
+  eventTypes: Schema.Array(Schema.String),
+  resources: Schema.Array(
+    Schema.Struct({ type: Schema.String, id: Schema.optionalKey(Schema.String) })
+  ),
+  headers: Schema.Record(Schema.String, Schema.String),
+  timeoutMs: Schema.Int,
+  retry: Schema.toType(WebhookSettings.fields.retry),
+  concurrency: Schema.Int,
+  circuit: Schema.Struct({
+    failures: Schema.Int,
+    openMs: Schema.Int,
+    openMsMax: Schema.Int,
+    state: CircuitState
+  }),
+  disableAfter: Schema.toType(WebhookSettings.fields.disableAfter),
+  alertAt: Schema.Array(Schema.Int),
+  status: WebhookStatus,
+  disabledReason: Schema.NullOr(DisabledReason),
+  consecutiveFailures: Schema.Int,
+  lastSuccessAt: Schema.NullOr(Instant),
+  lastFailureAt: Schema.NullOr(Instant),
+  createdAt: Instant,
+  updatedAt: Instant
+}
+
+/** A webhook as every answer shows it: everything but its secrets. */
+export const WebhookView = Schema.Struct(view).annotate({ identifier: "Webhook" })
+export type WebhookView = typeof WebhookView.Type
+
+/** A webhook just registered, with its secret. */
+export const WebhookCreated = Schema.Struct({ ...view, secret: Schema.String }).annotate({
+  identifier: "WebhookCreated"
+})
+export type WebhookCreated = typeof WebhookCreated.Type
+
+/** A secret in full. */
+export const SecretView = Schema.Struct({
+  secret: Schema.String.annotate({ description: "`whsec_` and base64" })
+}).annotate({ identifier: "Secret" })
+
+/** What a rotation may say. The former secret signs on for the grace period. */
+export const RotateInput = Schema.Struct({
+  secret: Schema.optionalKey(SecretText.annotate({ description: "Generated when absent" })),
+  gracePeriodSeconds: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 * 86_400 })).annotate({
+      description: `How long the former secret signs on; ${86_400} when absent`
+    })
+  )
+}).annotate({ identifier: "RotateInput" })
+
+const params = { id: Ref }
+const created = WebhookCreated.pipe(HttpApiSchema.status(201))
+
+/** The endpoints below `/v1/webhooks`. */
+export class WebhooksApi extends HttpApiGroup.make("webhooks")
+  .add(
+    HttpApiEndpoint.post("create", "/", {
+      headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
+      payload: WebhookInput,
+      success: created,
+      error: [WebhookUidTaken, IdempotencyConflict, UrlNotAllowed]
+    })
+      .middleware(JsonBody)
+      .annotate(RequiredScope, "manage")
+      .annotate(OpenApi.Summary, "Register a webhook"),
+    HttpApiEndpoint.get("list", "/", {
+      query: {
+        ...PageQuery,
+        status: Schema.optionalKey(WebhookStatus),
+        q: Schema.optionalKey(Text(256).annotate({ description: "Part of a name, uid or URL" }))
+      },
+      success: PageOf(WebhookView)
+    })
+      .annotate(RequiredScope, "read")
+      .annotate(OpenApi.Summary, "List webhooks"),
+    HttpApiEndpoint.get("get", "/:id", { params, success: WebhookView, error: WebhookNotFound })
+      .annotate(RequiredScope, "read")
+      .annotate(OpenApi.Summary, "Get a webhook"),
+    HttpApiEndpoint.put("put", "/:id", {
+      params,
+      payload: WebhookInput,
+      success: [created, WebhookView],
+      error: [WebhookNotFound, WebhookUidTaken, UrlNotAllowed]
+    })
+      .middleware(JsonBody)
+      .annotate(RequiredScope, "manage")
+      .annotate(OpenApi.Summary, "Replace a webhook, or register it under its uid"),
+    HttpApiEndpoint.patch("patch", "/:id", {
+      params,
+      payload: WebhookPatch,
+      success: WebhookView,
+      error: [WebhookNotFound, WebhookUidTaken, UrlNotAllowed]
+    })
+      .middleware(JsonBody)
+      .annotate(RequiredScope, "manage")
+      .annotate(OpenApi.Summary, "Change fields of a webhook"),
+    HttpApiEndpoint.delete("delete", "/:id", {
+      params,
+      success: HttpApiSchema.NoContent,
+      error: WebhookNotFound
+    })
+      .annotate(RequiredScope, "manage")
+      .annotate(OpenApi.Summary, "Remove a webhook"),
+    HttpApiEndpoint.get("getSecret", "/:id/secret", {
+      params,
+      success: SecretView,
+      error: WebhookNotFound
+    })
+      .annotate(RequiredScope, "manage")
+      .annotate(OpenApi.Summary, "Show the secret that signs"),
+    HttpApiEndpoint.post("rotateSecret", "/:id/rotate-secret", {
+      params,
+      payload: [RotateInput, HttpApiSchema.NoContent],
+      success: SecretView,
+      error: WebhookNotFound
+    })
+      .middleware(JsonBody)
+      .annotate(RequiredScope, "manage")
+      .annotate(OpenApi.Summary, "Replace the secret; the former one signs on for a while"),
+    HttpApiEndpoint.post("pause", "/:id/pause", {
+      params,
+      success: WebhookView,
+      error: WebhookNotFound
+    })
+      .annotate(RequiredScope, "manage")
+      .annotate(OpenApi.Summary, "Hold all deliveries"),
+    HttpApiEndpoint.post("resume", "/:id/resume", {
+      params,
+      success: WebhookView,
+      error: WebhookNotFound
+    })
+      .annotate(RequiredScope, "manage")
+      .annotate(OpenApi.Summary, "Deliver again, after a pause or after being disabled")
+  )
+  .middleware(RequestProblems)
+  .middleware(Authorization)
+  .prefix("/v1/webhooks")
+  .annotate(OpenApi.Title, "Webhooks") {}

@@ -1,0 +1,118 @@
+/**
+ * The HTTP API as one Layer: routes, documentation, and the server that carries them.
+ *
+ * Promises: every answer that is not a success is a problem; a body over the limit is refused before
+ * it is parsed; a client that sends its headers or its body too slowly is cut off; at shutdown new
+ * connections are refused first and requests in flight are finished, within a bound.
+ *
+ * Leaves to others: the work itself (the services that the handlers name), TLS and rate limits.
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { ByteSize, Duration, Layer } from "effect"
+import { HttpIncomingMessage, HttpRouter } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { createServer } from "node:http"
+import { Api } from "../api/Api.ts"
+import { AuthorizationLayer } from "./AuthorizationLayer.ts"
+import { DeliveriesHandlers } from "./DeliveriesHandlers.ts"
+import { Docs } from "./Docs.ts"
+import { Draining } from "./Draining.ts"
+import { Edge } from "./Edge.ts"
+import { JsonBodyLayer } from "./JsonBodyLayer.ts"
+import { MessagesHandlers } from "./MessagesHandlers.ts"
+import { RequestProblemsLayer } from "./RequestProblemsLayer.ts"
+import { SystemHandlers } from "./SystemHandlers.ts"
+import { WebhooksHandlers } from "./WebhooksHandlers.ts"
+
+/** What the API takes. */
+export interface HttpOptions {
+  /** The largest `data` of a message, in bytes. 262,144 by default. */
+  readonly maxBodyBytes?: number
+}
+
+/** Where and how patiently the server listens. */
+export interface HttpServerOptions extends HttpOptions {
+  /** `127.0.0.1` by default. */
+  readonly host?: string
+  /** 8400 by default; 0 takes any free port. */
+  readonly port?: number
+  /** How long requests in flight may take at shutdown. 10 seconds by default. */
+  readonly gracefulShutdownTimeout?: Duration.Input
+  /** How long a client may take to send its headers. 10 seconds by default. */
+  readonly headersTimeout?: Duration.Input
+  /** How long a client may take to send its whole request. 30 seconds by default. */
+  readonly requestTimeout?: Duration.Input
+}
+
+/** The routes of the API and its documentation, for a router that other doors may add to. */
+export const routes = (options: HttpOptions = {}) => {
+  const { maxBodyBytes = defaultMaxBodyBytes } = options
+  return Layer.mergeAll(
+    HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+      Layer.provide([
+        WebhooksHandlers,
+        MessagesHandlers({ maxBodyBytes }),
+        DeliveriesHandlers,
+        SystemHandlers
+      ]),
+      Layer.provide([AuthorizationLayer, RequestProblemsLayer, JsonBodyLayer])
+    ),
+    Docs,
+    Edge
+  )
+}
+
+/** Serves routes, whatever door they belong to, on the `HttpServer` that is provided. */
+export const serve = <A, E, R>(doors: Layer.Layer<A, E, R>, options: HttpOptions = {}) =>
+  Draining.layerAtEnd.pipe(
+    Layer.provideMerge(
+      HttpRouter.serve(doors, {
+        disableListenLog: true,
+        disableLogger: true,
+        // A uid has up to 256 characters, each of which may come percent-encoded.
+        routerConfig: { maxParamLength: 1_024 }
+      })
+    ),
+    Layer.provideMerge(Draining.layer),
+    Layer.provide(
+      Layer.succeed(
+        HttpIncomingMessage.MaxBodySize,
+        ByteSize.bytes((options.maxBodyBytes ?? defaultMaxBodyBytes) + envelopeBytes)
+      )
+    )
+  )
+
+/** The API on the `HttpServer` that is provided. */
+export const layer = (options: HttpOptions = {}) => serve(routes(options), options)
+
+/** A server of Node, listening. Fails when the address is taken. */
+export const layerNode = (options: HttpServerOptions = {}) =>
+  NodeHttpServer.layer(
+    () =>
+      createServer({
+        headersTimeout: Duration.toMillis(options.headersTimeout ?? "10 seconds"),
+        requestTimeout: Duration.toMillis(options.requestTimeout ?? "30 seconds"),
+        connectionsCheckingInterval: checkingMs,
+        maxHeaderSize: headerBytesMax
+      }),
+    {
+      host: options.host ?? "127.0.0.1",
+      port: options.port ?? 8_400,
+      gracefulShutdownTimeout: options.gracefulShutdownTimeout ?? "10 seconds"
+    }
+  )
+
+/** The API on a server of its own. */
+export const layerServer = (options: HttpServerOptions = {}) =>
+  layer(options).pipe(Layer.provideMerge(layerNode(options)))
+
+const defaultMaxBodyBytes = 262_144
+
+/** What a publish may say besides `data`. */
+const envelopeBytes = 16_384
+
+/** All headers of a request together. */
+const headerBytesMax = 16_384
+
+/** How often Node looks for connections that are past a timeout. */
+const checkingMs = 1_000

@@ -1,0 +1,136 @@
+/**
+ * Answers the endpoints below `/v1/messages`.
+ *
+ * Publishing is the hot path: the body is read and parsed once, its envelope is checked, and the
+ * text of `data` is handed on exactly as it was written.
+ */
+import { Effect, Option, Result, Schema } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { HttpServerResponse } from "effect/http"
+import { Api } from "../api/Api.ts"
+import { Caller } from "../api/Authorization.ts"
+import { isRef } from "../api/Fields.ts"
+import * as Instant from "../api/Instant.ts"
+import { RequestBody } from "../api/JsonBody.ts"
+import { PublishShape } from "../api/MessagesApi.ts"
+import { pageRequest } from "../api/Page.ts"
+import { BodyTooLarge, type Message, MessageNotFound } from "../domain/Message.ts"
+import { firstPage, pageLimit } from "../domain/Page.ts"
+import { type Accepted, Publisher } from "../publish/Publisher.ts"
+import { DeliveryLog } from "../store/DeliveryLog.ts"
+import { MessageRepo } from "../store/MessageRepo.ts"
+import { invalidInput } from "./RequestProblemsLayer.ts"
+import { unavailable } from "./StoreFaults.ts"
+import { bodyView, deliveryView } from "./Views.ts"
+
+/** Answers with messages whose `data` has at most so many bytes. */
+export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
+  HttpApiBuilder.group(
+    Api,
+    "messages",
+    Effect.fn(function* (handlers) {
+      const publisher = yield* Publisher
+      const messages = yield* MessageRepo
+      const log = yield* DeliveryLog
+
+      const publish = Effect.fnUntraced(function* (idempotencyKey: string | null) {
+        const { tenantId } = yield* Caller
+        const body = yield* RequestBody
+        const shape = shapeOf(body.json)
+        if (Result.isFailure(shape)) return yield* invalidInput(shape.failure.issue)
+        const data = body.slice("data") ?? "null"
+        // No text has more bytes than the body that it is a part of.
+        if (
+          body.bytes.length > options.maxBodyBytes &&
+          Buffer.byteLength(data) > options.maxBodyBytes
+        ) {
+          return yield* new BodyTooLarge({
+            detail: `data is larger than ${options.maxBodyBytes} bytes`
+          })
+        }
+        const accepted = yield* publisher.publish({
+          tenantId,
+          type: shape.success.type,
+          uid: shape.success.uid ?? null,
+          resource: shape.success.resource ?? null,
+          data,
+          idempotencyKey
+        })
+        return acceptedResponse(accepted)
+      }, unavailable)
+
+      return handlers
+        .handleRaw("publish", ({ headers }) => publish(headers["idempotency-key"] ?? null))
+        .handleAll({
+          list: Effect.fn("MessagesHandlers.list")(function* ({ query }) {
+            const { tenantId } = yield* Caller
+            const withBody = query.include === "body"
+            const request = yield* Effect.fromResult(pageRequest(query))
+            const page = yield* messages.list(tenantId, request, {
+              type: query.type ?? null,
+              resourceType: query.resourceType ?? null,
+              resourceId: query.resourceId ?? null,
+              includeBody: withBody
+            })
+            return {
+              ...page,
+              data: page.data.map((message) => ({
+                ...messageView(message, withBody),
+                deliveries: message.fanOut
+              }))
+            }
+          }, unavailable),
+
+          get: Effect.fn("MessagesHandlers.get")(function* ({ params, query }) {
+            const { tenantId } = yield* Caller
+            const found = isRef(params.id)
+              ? yield* messages.find(tenantId, params.id)
+              : Option.none()
+            if (Option.isNone(found)) return yield* new MessageNotFound()
+            const message = found.value
+            const deliveries = yield* log.list(
+              tenantId,
+              { ...firstPage, limit: pageLimit.max },
+              {
+                webhookId: null,
+                messageId: message.id,
+                type: null,
+                status: null,
+                statusCodeClass: null
+              }
+            )
+            return {
+              ...messageView(message, query.include === "body"),
+              deliveries: deliveries.data.map(deliveryView),
+              deliveriesNextCursor: deliveries.nextCursor
+            }
+          }, unavailable)
+        })
+    })
+  )
+
+const shapeOf = Schema.decodeUnknownResult(PublishShape, {
+  onExcessProperty: "error",
+  errors: "all"
+})
+
+/** Prints the answer by hand, as its parts are known to need no escapes but the uid. */
+const acceptedResponse = (accepted: Accepted): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.text(
+    `{"id":"${accepted.id}","uid":${JSON.stringify(accepted.uid)},"type":"${accepted.type}",` +
+      `"createdAt":"${Instant.format(accepted.createdAt)}","deliveries":${accepted.deliveries}}`,
+    { status: 202, contentType: "application/json" }
+  )
+
+const messageView = (message: Message, withBody: boolean) => {
+  const body = withBody ? bodyView(message.body) : undefined
+  return {
+    id: message.id,
+    uid: message.uid,
+    type: message.type,
+    resource: message.resource,
+    contentType: message.contentType,
+    createdAt: message.createdAt,
+    ...(body === undefined ? {} : { body: body.text, bodyEncoding: body.encoding })
+  }
+}

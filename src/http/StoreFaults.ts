@@ -1,0 +1,35 @@
+/**
+ * Turns a fault of the store into the answer that asks a caller to come back.
+ */
+import { Effect } from "effect"
+import { StoreUnavailable } from "../api/Problems.ts"
+import { StoreError } from "../store/StoreError.ts"
+
+/** Seconds after which a caller may try again. */
+const retryAfterSeconds = 2
+
+/**
+ * Answers 503 where the store failed.
+ *
+ * **Details**
+ *
+ * A fault that passes is the store's to report, so an outage does not fill the log with one line for
+ * each request. One that does not pass is ours, and is logged with its cause.
+ */
+export const unavailable = <A, E, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, Exclude<E, StoreError> | StoreUnavailable, R> =>
+  effect.pipe(
+    Effect.catch((error): Effect.Effect<never, Exclude<E, StoreError> | StoreUnavailable> =>
+      error instanceof StoreError
+        ? answer(error)
+        : // A type guard does not narrow a type parameter in its negative branch.
+          Effect.fail(error as Exclude<E, StoreError>)
+    )
+  )
+
+const answer = (error: StoreError): Effect.Effect<never, StoreUnavailable> =>
+  Effect.andThen(
+    error.isRetryable ? Effect.logDebug(error.message) : Effect.logError(error.message, error),
+    new StoreUnavailable({ retryAfterSeconds })
+  )

@@ -1,0 +1,97 @@
+/**
+ * How what the engine knows is shown. Secrets are left out unless a function is named for them.
+ */
+import { Redacted } from "effect"
+import type { AttemptView, DeliveryView } from "../api/DeliveriesApi.ts"
+import type { WebhookView } from "../api/WebhooksApi.ts"
+import type { Attempt } from "../domain/Attempt.ts"
+import type { Delivery } from "../domain/Delivery.ts"
+import * as Secret from "../domain/Secret.ts"
+import { circuitState, type Webhook } from "../domain/Webhook.ts"
+
+/** Shows a webhook at an instant (epoch milliseconds). */
+export const webhookView = (webhook: Webhook, now: number): WebhookView => {
+  const { health, settings } = webhook
+  return {
+    id: webhook.id,
+    uid: webhook.uid,
+    name: webhook.name,
+    description: webhook.description,
+    metadata: webhook.metadata,
+    url: webhook.url,
+    eventTypes: webhook.eventTypes,
+    resources: webhook.resources,
+    headers: webhook.headers,
+    timeoutMs: settings.timeoutMs,
+    retry: settings.retry,
+    concurrency: settings.concurrency,
+    circuit: { ...settings.circuit, state: circuitState(health, now) },
+    disableAfter: settings.disableAfter,
+    alertAt: settings.alertAt,
+    status: webhook.status,
+    disabledReason: webhook.disabledReason,
+    consecutiveFailures: health.consecutiveFailures,
+    lastSuccessAt: health.lastSuccessAt,
+    lastFailureAt: health.lastFailureAt,
+    createdAt: webhook.createdAt,
+    updatedAt: webhook.updatedAt
+  }
+}
+
+/** Shows the secret that signs now, in full. */
+export const currentSecret = (webhook: Webhook): string => {
+  const current = webhook.secrets.find((secret) => secret.expiresAt === null)
+  if (current === undefined) throw new Error("A webhook has no current secret")
+  return Secret.encode(Redacted.value(current.key))
+}
+
+/** Shows a delivery. */
+export const deliveryView = (delivery: Delivery): DeliveryView => ({
+  id: delivery.id,
+  messageId: delivery.messageId,
+  webhookId: delivery.webhookId,
+  type: delivery.type,
+  status: delivery.status,
+  attempts: delivery.attempts,
+  nextAttemptAt: delivery.nextAttemptAt,
+  lastStatusCode: delivery.lastStatusCode,
+  lastClass: delivery.lastClass,
+  createdAt: delivery.createdAt,
+  settledAt: delivery.settledAt
+})
+
+/** Shows an attempt, with the body of the response when it was asked for. */
+export const attemptView = (attempt: Attempt, withBody: boolean): AttemptView => {
+  const body = attempt.responseBody === null ? null : bodyView(attempt.responseBody)
+  return {
+    id: attempt.id,
+    deliveryId: attempt.deliveryId,
+    webhookId: attempt.webhookId,
+    number: attempt.number,
+    startedAt: attempt.startedAt,
+    durationMs: attempt.durationMs,
+    class: attempt.class,
+    statusCode: attempt.statusCode,
+    error: attempt.error,
+    responseHeaders: attempt.responseHeaders,
+    responseTruncated: attempt.responseTruncated,
+    ...(withBody
+      ? { responseBody: body?.text ?? null, responseBodyEncoding: body?.encoding ?? null }
+      : {}),
+    nextAttemptAt: attempt.nextAt,
+    settled: attempt.settled
+  }
+}
+
+/** Shows bytes as the text that they are, or in base64 when they are not UTF-8. */
+export const bodyView = (
+  bytes: Uint8Array
+): { readonly text: string; readonly encoding: "utf8" | "base64" } => {
+  try {
+    return { text: utf8.decode(bytes), encoding: "utf8" }
+  } catch {
+    return { text: Buffer.from(bytes).toString("base64"), encoding: "base64" }
+  }
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })

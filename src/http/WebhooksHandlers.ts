@@ -1,0 +1,233 @@
+/**
+ * Answers the endpoints below `/v1/webhooks`.
+ *
+ * URLs are judged by the address guard and headers by their schema before anything is written, so
+ * what is stored can be sent to.
+ */
+import { Clock, Effect, Option, Redacted, Schema } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { createHash } from "node:crypto"
+import { Api } from "../api/Api.ts"
+import { Caller } from "../api/Authorization.ts"
+import { CallerUid, isRef } from "../api/Fields.ts"
+import { RequestBody } from "../api/JsonBody.ts"
+import { pageRequest } from "../api/Page.ts"
+import type { WebhookInput, WebhookPatch } from "../api/WebhooksApi.ts"
+import * as Secret from "../domain/Secret.ts"
+import { parse, type TenantId, WebhookId } from "../domain/TypeId.ts"
+import {
+  type Webhook,
+  type WebhookFields,
+  WebhookNotFound,
+  WebhookSettings
+} from "../domain/Webhook.ts"
+import { AddressGuard } from "../send/AddressGuard.ts"
+import { Ids } from "../store/Ids.ts"
+import { WebhookRepo } from "../store/WebhookRepo.ts"
+import { invalidAt } from "./RequestProblemsLayer.ts"
+import { unavailable } from "./StoreFaults.ts"
+import { currentSecret, webhookView } from "./Views.ts"
+
+/** How long a former secret signs on when nobody says otherwise. */
+const graceSeconds = 86_400
+
+export const WebhooksHandlers = HttpApiBuilder.group(
+  Api,
+  "webhooks",
+  Effect.fn(function* (handlers) {
+    const webhooks = yield* WebhookRepo
+    const guard = yield* AddressGuard
+    const ids = yield* Ids
+
+    const view = Effect.fnUntraced(function* (webhook: Webhook) {
+      return webhookView(webhook, yield* Clock.currentTimeMillis)
+    })
+    const viewWithSecret = Effect.fnUntraced(function* (webhook: Webhook) {
+      return { ...(yield* view(webhook)), secret: currentSecret(webhook) }
+    })
+    const secretOf = Effect.fnUntraced(function* (text: string | undefined) {
+      const given = text === undefined ? Option.none() : Secret.decode(text)
+      const key = Option.isSome(given)
+        ? given.value
+        : yield* ids.bytes(Secret.secretBytes.generated)
+      return { id: yield* ids.next("secret"), key: Redacted.make(key) }
+    })
+    const rotate = Effect.fnUntraced(function* (
+      tenantId: TenantId,
+      ref: string,
+      secret: string | undefined,
+      gracePeriodSeconds: number
+    ) {
+      return yield* webhooks.rotateSecret(tenantId, ref, {
+        ...(yield* secretOf(secret)),
+        graceMs: gracePeriodSeconds * 1_000
+      })
+    })
+    const register = Effect.fnUntraced(function* (
+      tenantId: TenantId,
+      fields: WebhookFields,
+      secret: string | undefined,
+      idempotency: { readonly key: string; readonly digest: Uint8Array } | null
+    ) {
+      return yield* webhooks.create({
+        id: yield* ids.next("webhook"),
+        tenantId,
+        fields,
+        secret: yield* secretOf(secret),
+        idempotency
+      })
+    })
+    /** None when another request took the uid meanwhile: that one's webhook is then replaced. */
+    const registerUid = (tenantId: TenantId, uid: string, input: WebhookInput) =>
+      register(tenantId, { ...fieldsOf(input), uid }, input.secret, null).pipe(
+        Effect.asSome,
+        Effect.catchTags({
+          WebhookUidTaken: () => Effect.succeedNone,
+          // Without an idempotency key there is nothing to conflict with.
+          IdempotencyConflict: Effect.die
+        })
+      )
+    const replace = Effect.fnUntraced(function* (
+      tenantId: TenantId,
+      ref: string,
+      input: WebhookInput
+    ) {
+      const { id, uid } = yield* webhooks.get(tenantId, ref)
+      const fields = fieldsOf(input)
+      const replaced = yield* webhooks.update(
+        tenantId,
+        id,
+        input.uid === undefined ? { ...fields, uid } : fields
+      )
+      return input.secret === undefined || input.secret === currentSecret(replaced)
+        ? replaced
+        : yield* rotate(tenantId, id, input.secret, graceSeconds)
+    })
+
+    return handlers.handleAll({
+      create: Effect.fn("WebhooksHandlers.create")(function* ({ headers, payload, request }) {
+        const { tenantId } = yield* Caller
+        yield* Effect.fromResult(guard.url(payload.url))
+        const key = headers["idempotency-key"]
+        const webhook = yield* register(
+          tenantId,
+          fieldsOf(payload),
+          payload.secret,
+          key === undefined
+            ? null
+            : { key, digest: digestOf(request.method, request.url, (yield* RequestBody).bytes) }
+        )
+        return yield* viewWithSecret(webhook)
+      }, unavailable),
+
+      list: Effect.fn("WebhooksHandlers.list")(function* ({ query }) {
+        const { tenantId } = yield* Caller
+        const now = yield* Clock.currentTimeMillis
+        const page = yield* webhooks.list(tenantId, yield* Effect.fromResult(pageRequest(query)), {
+          status: query.status ?? null,
+          text: query.q ?? null
+        })
+        return { ...page, data: page.data.map((webhook) => webhookView(webhook, now)) }
+      }, unavailable),
+
+      get: Effect.fn("WebhooksHandlers.get")(function* ({ params }) {
+        const { tenantId } = yield* Caller
+        return yield* view(yield* webhooks.get(tenantId, yield* refOf(params.id)))
+      }, unavailable),
+
+      put: Effect.fn("WebhooksHandlers.put")(function* ({ params, payload }) {
+        const { tenantId } = yield* Caller
+        const isId = Option.isSome(parse(WebhookId, params.id))
+        if (!isId && !Schema.is(CallerUid)(params.id)) {
+          return yield* invalidAt("/params/id", "Expected an id, or a uid to register under")
+        }
+        if (!isId && payload.uid !== undefined && payload.uid !== params.id) {
+          return yield* invalidAt("/uid", "Expected the uid that the path names")
+        }
+        yield* Effect.fromResult(guard.url(payload.url))
+        if (!isId && Option.isNone(yield* webhooks.find(tenantId, params.id))) {
+          const created = yield* registerUid(tenantId, params.id, payload)
+          if (Option.isSome(created)) return yield* viewWithSecret(created.value)
+        }
+        return yield* view(yield* replace(tenantId, params.id, payload))
+      }, unavailable),
+
+      patch: Effect.fn("WebhooksHandlers.patch")(function* ({ params, payload }) {
+        const { tenantId } = yield* Caller
+        const ref = yield* refOf(params.id)
+        if (payload.url !== undefined) yield* Effect.fromResult(guard.url(payload.url))
+        const { settings } = yield* webhooks.get(tenantId, ref)
+        return yield* view(yield* webhooks.update(tenantId, ref, patchOf(payload, settings)))
+      }, unavailable),
+
+      delete: Effect.fn("WebhooksHandlers.delete")(function* ({ params }) {
+        const { tenantId } = yield* Caller
+        yield* webhooks.delete(tenantId, yield* refOf(params.id))
+      }, unavailable),
+
+      getSecret: Effect.fn("WebhooksHandlers.getSecret")(function* ({ params }) {
+        const { tenantId } = yield* Caller
+        const webhook = yield* webhooks.get(tenantId, yield* refOf(params.id))
+        return { secret: currentSecret(webhook) }
+      }, unavailable),
+
+      rotateSecret: Effect.fn("WebhooksHandlers.rotateSecret")(function* ({ params, payload }) {
+        const { tenantId } = yield* Caller
+        const { gracePeriodSeconds = graceSeconds, secret } = payload ?? {}
+        const ref = yield* refOf(params.id)
+        const webhook = yield* rotate(tenantId, ref, secret, gracePeriodSeconds)
+        return { secret: currentSecret(webhook) }
+      }, unavailable),
+
+      pause: Effect.fn("WebhooksHandlers.pause")(function* ({ params }) {
+        const { tenantId } = yield* Caller
+        return yield* view(yield* webhooks.setStatus(tenantId, yield* refOf(params.id), "paused"))
+      }, unavailable),
+
+      resume: Effect.fn("WebhooksHandlers.resume")(function* ({ params }) {
+        const { tenantId } = yield* Caller
+        return yield* view(yield* webhooks.setStatus(tenantId, yield* refOf(params.id), "enabled"))
+      }, unavailable)
+    })
+  })
+)
+
+/** Text that is neither an id nor a uid names nothing. */
+const refOf = (text: string): Effect.Effect<string, WebhookNotFound> =>
+  isRef(text) ? Effect.succeed(text) : Effect.fail(new WebhookNotFound())
+
+const settingsOf = Schema.decodeUnknownSync(WebhookSettings)
+
+/** All fields of a webhook; what the input leaves out has its default. */
+const fieldsOf = (input: WebhookInput): WebhookFields => ({
+  uid: input.uid ?? null,
+  name: input.name ?? null,
+  description: input.description ?? null,
+  metadata: input.metadata ?? {},
+  url: input.url,
+  eventTypes: input.eventTypes ?? [],
+  resources: input.resources ?? [],
+  headers: input.headers ?? {},
+  settings: settingsOf(input)
+})
+
+/** The fields that a patch names. */
+const patchOf = (input: WebhookPatch, current: WebhookSettings): Partial<WebhookFields> => {
+  const { uid, name, description, metadata, url, eventTypes, resources, headers, ...settings } =
+    input
+  return {
+    ...(uid === undefined ? {} : { uid }),
+    ...(name === undefined ? {} : { name }),
+    ...(description === undefined ? {} : { description }),
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(url === undefined ? {} : { url }),
+    ...(eventTypes === undefined ? {} : { eventTypes }),
+    ...(resources === undefined ? {} : { resources }),
+    ...(headers === undefined ? {} : { headers }),
+    settings: settingsOf({ ...current, ...settings })
+  }
+}
+
+/** SHA-256 of what makes two requests the same. */
+const digestOf = (method: string, path: string, body: Uint8Array): Uint8Array =>
+  createHash("sha256").update(`${method} ${path}\n`).update(body).digest()

@@ -1,0 +1,422 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { Calls, layer as calls } from "./Calls.ts"
+
+const url = "https://receiver.example/hook"
+
+describe("/v1/webhooks", () => {
+  layer(calls())((it) => {
+    const create = (json: Record<string, unknown> = {}) =>
+      Calls.use(({ call }) => call("POST", "/v1/webhooks", { json: { url, ...json } }))
+
+    it.effect("registers a webhook with every default", () =>
+      Effect.gen(function* () {
+        const answer = yield* create()
+        assert.strictEqual(answer.status, 201)
+        const { id, secret, ...rest } = answer.json
+        assert.match(id, /^wh_[0-9a-z]{26}$/)
+        assert.match(secret, /^whsec_[A-Za-z0-9+/]{43}=$/)
+        assert.deepStrictEqual(rest, {
+          uid: null,
+          name: null,
+          description: null,
+          metadata: {},
+          url,
+          eventTypes: [],
+          resources: [],
+          headers: {},
+          timeoutMs: 15_000,
+          retry: "standard",
+          concurrency: 10,
+          circuit: { failures: 5, openMs: 30_000, openMsMax: 600_000, state: "closed" },
+          disableAfter: { durationMs: 432_000_000 },
+          alertAt: [3, 5, 10],
+          status: "enabled",
+          disabledReason: null,
+          consecutiveFailures: 0,
+          lastSuccessAt: null,
+          lastFailureAt: null,
+          createdAt: "1970-01-01T00:00:00.000Z",
+          updatedAt: "1970-01-01T00:00:00.000Z"
+        })
+      })
+    )
+
+    it.effect("keeps every field that it is given", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const given = {
+          uid: "crm-1",
+          name: "CRM",
+          description: "Two\nlines",
+          metadata: { team: "sales" },
+          url,
+          eventTypes: ["invoice.*", "order.paid"],
+          resources: [{ type: "invoice" }, { type: "order", id: "7" }],
+          headers: { "X-Api-Key": "abc\tdef" },
+          timeoutMs: 5_000,
+          retry: { kind: "table", delaysMs: [1, 2], jitter: 0.5 },
+          concurrency: 3,
+          circuit: { failures: 2, openMs: 10, openMsMax: 20 },
+          disableAfter: { failures: 9 },
+          alertAt: [1]
+        }
+        const made = yield* create({ ...given, secret: `whsec_${"A".repeat(32)}` })
+        assert.strictEqual(made.status, 201)
+        assert.strictEqual(made.json.secret, `whsec_${"A".repeat(32)}`)
+        const got = yield* call("GET", "/v1/webhooks/crm-1")
+        assert.deepInclude(got.json, {
+          ...given,
+          circuit: { ...given.circuit, state: "closed" }
+        })
+        assert.strictEqual((yield* call("GET", `/v1/webhooks/${made.json.id}`)).text, got.text)
+        assert.notProperty(got.json, "secret")
+        assert.notInclude(got.text, "whsec_")
+      })
+    )
+
+    it.effect("answers the first webhook again for a repeated Idempotency-Key", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const headers = { "idempotency-key": "same request" }
+        const first = yield* call("POST", "/v1/webhooks", { headers, json: { url } })
+        const again = yield* call("POST", "/v1/webhooks", { headers, json: { url } })
+        assert.strictEqual(again.status, 201)
+        assert.strictEqual(again.text, first.text)
+        const other = yield* call("POST", "/v1/webhooks", { headers, json: { url, name: "x" } })
+        assert.strictEqual(other.status, 409)
+        assert.strictEqual(other.json.code, "idempotency_conflict")
+        for (const key of ["x".repeat(256), "ümlaut"]) {
+          const answer = yield* call("POST", "/v1/webhooks", {
+            headers: { "idempotency-key": key },
+            json: { url }
+          })
+          assert.strictEqual(answer.status, 422)
+          assert.strictEqual(answer.json.errors[0].pointer, "/headers/idempotency-key")
+        }
+      })
+    )
+
+    it.effect("refuses a uid that another webhook has", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        yield* create({ uid: "taken" })
+        const second = yield* create({ uid: "taken" })
+        assert.strictEqual(second.status, 409)
+        assert.strictEqual(second.json.code, "webhook_uid_taken")
+        const third = yield* create()
+        const patched = yield* call("PATCH", `/v1/webhooks/${third.json.id}`, {
+          json: { uid: "taken" }
+        })
+        assert.strictEqual(patched.status, 409)
+      })
+    )
+
+    it.effect("names each wrong place of an input", () =>
+      Effect.gen(function* () {
+        const wrong: ReadonlyArray<readonly [Record<string, unknown>, ReadonlyArray<string>]> = [
+          [{ colour: "red" }, ["/colour"]],
+          [{ url: 5 }, ["/url"]],
+          [{ url: "" }, ["/url"]],
+          [{ timeoutMs: 1, concurrency: "many" }, ["/concurrency", "/timeoutMs"]],
+          [{ circuit: { failures: 0, speed: 1 } }, ["/circuit/failures", "/circuit/speed"]],
+          [{ retry: "never" }, ["/retry"]],
+          [{ retry: { kind: "table", delaysMs: [1], jitter: 2 } }, ["/retry/jitter"]],
+          [{ eventTypes: ["a b", "ok"] }, ["/eventTypes/0"]],
+          [{ eventTypes: Array.from({ length: 251 }, () => "a") }, ["/eventTypes"]],
+          [{ resources: [{ type: "a", id: "\u0000" }] }, ["/resources/0/id"]],
+          [
+            { headers: { "Webhook-Id": "x", "a/b": "y" } },
+            ["/headers/Webhook-Id", "/headers/a~1b"]
+          ],
+          [{ headers: { ok: "line\r\nbreak" } }, ["/headers/ok"]],
+          [{ metadata: { ["k".repeat(65)]: "v" } }, [`/metadata/${"k".repeat(65)}`]],
+          [{ name: "\ud800" }, ["/name"]],
+          [{ name: "x".repeat(257) }, ["/name"]],
+          [{ uid: "wh_01h455vb4pex5vsknk084sn02q" }, ["/uid"]],
+          [{ uid: "a b" }, ["/uid"]],
+          [{ secret: "whsec_short" }, ["/secret"]],
+          [{ status: "paused" }, ["/status"]],
+          [{ alertAt: null }, ["/alertAt"]]
+        ]
+        for (const [json, pointers] of wrong) {
+          const answer = yield* create(json)
+          assert.strictEqual(answer.status, 422, JSON.stringify(json))
+          assert.strictEqual(answer.json.code, "invalid_input")
+          assert.deepStrictEqual(
+            answer.json.errors.map((error: { pointer: string }) => error.pointer).sort(),
+            pointers
+          )
+          assert.notInclude(answer.text, "whsec_short")
+        }
+      })
+    )
+
+    it.effect("keeps keys that objects have a meaning for out of its maps", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        for (const field of ["headers", "metadata"]) {
+          const answer = yield* call("POST", "/v1/webhooks", {
+            body: `{"url":"${url}","${field}":{"__proto__":"x"}}`,
+            headers: { "content-type": "application/json" }
+          })
+          assert.strictEqual(answer.status, 422, field)
+        }
+      })
+    )
+
+    it.effect("refuses a URL that the guard refuses, wherever one is written", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const { json } = yield* create({ uid: "guarded" })
+        for (const bad of [
+          "https://10.0.0.1/",
+          "https://[::1]/",
+          "https://169.254.169.254/latest",
+          "ftp://a.example/",
+          "https://user:pass@a.example/",
+          "nonsense"
+        ]) {
+          for (const [method, path] of [
+            ["POST", "/v1/webhooks"],
+            ["PUT", "/v1/webhooks/guarded"],
+            ["PUT", "/v1/webhooks/guarded-new"],
+            ["PATCH", `/v1/webhooks/${json.id}`]
+          ] as const) {
+            const answer = yield* call(method, path, { json: { url: bad } })
+            assert.strictEqual(answer.status, 422, `${method} ${bad}`)
+            assert.strictEqual(answer.json.code, "url_not_allowed")
+            assert.isString(answer.json.detail)
+          }
+        }
+        assert.strictEqual((yield* call("GET", "/v1/webhooks/guarded")).json.url, url)
+        assert.strictEqual((yield* call("GET", "/v1/webhooks/guarded-new")).status, 404)
+      })
+    )
+
+    it.effect("registers by PUT under a uid, then replaces with defaults", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const path = "/v1/webhooks/crm:eu~1"
+        const made = yield* call("PUT", path, { json: { url, name: "first", timeoutMs: 100 } })
+        assert.strictEqual(made.status, 201)
+        assert.strictEqual(made.json.uid, "crm:eu~1")
+        assert.match(made.json.secret, /^whsec_/)
+        const replaced = yield* call("PUT", path, { json: { url, uid: "crm:eu~1" } })
+        assert.strictEqual(replaced.status, 200)
+        assert.notProperty(replaced.json, "secret")
+        assert.deepInclude(replaced.json, {
+          id: made.json.id,
+          uid: "crm:eu~1",
+          name: null,
+          timeoutMs: 15_000
+        })
+        const secret = (yield* call("GET", `${path}/secret`)).json.secret
+        assert.strictEqual(secret, made.json.secret)
+      })
+    )
+
+    it.effect("replaces by id and keeps the uid unless another is given", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const made = yield* create({ uid: "by-id", name: "first" })
+        const path = `/v1/webhooks/${made.json.id}`
+        const kept = yield* call("PUT", path, { json: { url } })
+        assert.deepInclude(kept.json, { uid: "by-id", name: null })
+        const moved = yield* call("PUT", path, { json: { url, uid: "by-id-2" } })
+        assert.strictEqual(moved.json.uid, "by-id-2")
+        const cleared = yield* call("PUT", path, { json: { url, uid: null } })
+        assert.strictEqual(cleared.json.uid, null)
+      })
+    )
+
+    it.effect("rotates where PUT brings another secret, and not where it brings the same", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const path = "/v1/webhooks/put-secret"
+        const secret = (letter: string) => `whsec_${letter.repeat(32)}`
+        const made = yield* call("PUT", path, { json: { url, secret: secret("A") } })
+        assert.strictEqual(made.json.secret, secret("A"))
+        const same = yield* call("PUT", path, { json: { url, secret: secret("A") } })
+        yield* TestClock.adjust("1 minute")
+        const other = yield* call("PUT", path, { json: { url, secret: secret("B") } })
+        assert.strictEqual(same.status, 200)
+        assert.strictEqual(other.status, 200)
+        assert.strictEqual((yield* call("GET", `${path}/secret`)).json.secret, secret("B"))
+      })
+    )
+
+    it.effect("refuses a PUT whose path and body disagree, and one to an id that nothing has", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const disagree = yield* call("PUT", "/v1/webhooks/this", { json: { url, uid: "that" } })
+        assert.strictEqual(disagree.status, 422)
+        assert.deepStrictEqual(disagree.json.errors[0].pointer, "/uid")
+        const id = yield* call("PUT", "/v1/webhooks/wh_01h455vb4pex5vsknk084sn02q", {
+          json: { url }
+        })
+        assert.strictEqual(id.status, 404)
+        const odd = yield* call("PUT", "/v1/webhooks/a%20b", { json: { url } })
+        assert.strictEqual(odd.status, 422)
+        assert.deepStrictEqual(odd.json.errors[0].pointer, "/params/id")
+      })
+    )
+
+    it.effect("changes by PATCH what is named, and clears what is null", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const made = yield* create({
+          uid: "patched",
+          name: "old",
+          description: "old",
+          metadata: { a: "1" },
+          headers: { a: "1" },
+          timeoutMs: 100,
+          concurrency: 2
+        })
+        const path = `/v1/webhooks/${made.json.id}`
+        yield* TestClock.adjust("1 second")
+        const patched = yield* call("PATCH", path, {
+          json: { name: "new", description: null, metadata: { b: "2" }, timeoutMs: 200 }
+        })
+        assert.strictEqual(patched.status, 200)
+        const { secret: _, ...before } = made.json
+        assert.deepStrictEqual(patched.json, {
+          ...before,
+          name: "new",
+          description: null,
+          metadata: { b: "2" },
+          timeoutMs: 200,
+          updatedAt: patched.json.updatedAt
+        })
+        assert.notStrictEqual(patched.json.updatedAt, before.updatedAt)
+        const cleared = yield* call("PATCH", path, {
+          json: { uid: null, headers: {}, circuit: { failures: 7 } }
+        })
+        assert.deepInclude(cleared.json, {
+          uid: null,
+          headers: {},
+          concurrency: 2,
+          timeoutMs: 200,
+          circuit: { failures: 7, openMs: 30_000, openMsMax: 600_000, state: "closed" }
+        })
+        assert.strictEqual((yield* call("GET", "/v1/webhooks/patched")).status, 404)
+        const secret = yield* call("PATCH", path, { json: { secret: `whsec_${"A".repeat(32)}` } })
+        assert.strictEqual(secret.json.errors[0].pointer, "/secret")
+      })
+    )
+
+    it.effect("shows the secret, and rotates it with or without a body", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const made = yield* create()
+        const path = `/v1/webhooks/${made.json.id}`
+        const shown = yield* call("GET", `${path}/secret`)
+        assert.deepStrictEqual(shown.json, { secret: made.json.secret })
+        assert.strictEqual(shown.headers.get("cache-control"), "no-store")
+        const generated = yield* call("POST", `${path}/rotate-secret`)
+        assert.strictEqual(generated.status, 200)
+        assert.notStrictEqual(generated.json.secret, made.json.secret)
+        assert.deepStrictEqual((yield* call("GET", `${path}/secret`)).json, generated.json)
+        const given = `whsec_${"C".repeat(32)}`
+        const rotated = yield* call("POST", `${path}/rotate-secret`, {
+          json: { secret: given, gracePeriodSeconds: 0 }
+        })
+        assert.deepStrictEqual(rotated.json, { secret: given })
+        for (const gracePeriodSeconds of [-1, 1.5, 2_592_001, "1"]) {
+          const bad = yield* call("POST", `${path}/rotate-secret`, { json: { gracePeriodSeconds } })
+          assert.strictEqual(bad.status, 422)
+        }
+      })
+    )
+
+    it.effect("pauses and resumes", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const path = `/v1/webhooks/${(yield* create()).json.id}`
+        assert.strictEqual((yield* call("POST", `${path}/pause`)).json.status, "paused")
+        assert.strictEqual((yield* call("GET", path)).json.status, "paused")
+        assert.strictEqual((yield* call("POST", `${path}/resume`)).json.status, "enabled")
+      })
+    )
+
+    it.effect("removes a webhook once", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const path = `/v1/webhooks/${(yield* create()).json.id}`
+        const gone = yield* call("DELETE", path)
+        assert.strictEqual(gone.status, 204)
+        assert.strictEqual(gone.text, "")
+        assert.strictEqual((yield* call("DELETE", path)).status, 404)
+        assert.strictEqual((yield* call("GET", path)).status, 404)
+      })
+    )
+
+    it.effect("answers 404 to text that can be neither an id nor a uid", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        for (const ref of ["%00", "a%20b", "%F0%9F%98%80", "x".repeat(257), "wh_"]) {
+          const answer = yield* call("GET", `/v1/webhooks/${ref}`)
+          assert.strictEqual(answer.status, 404, ref)
+        }
+        assert.strictEqual(
+          (yield* call("GET", `/v1/webhooks/${"x".repeat(256)}`)).json.code,
+          "webhook_not_found"
+        )
+      })
+    )
+  })
+
+  layer(calls())("listing", (it) => {
+    it.effect("pages newest first, there and back", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const ids: Array<string> = []
+        for (let i = 0; i < 5; i++) {
+          const made = yield* call("POST", "/v1/webhooks", { json: { url, name: `n${i}` } })
+          ids.unshift(made.json.id)
+        }
+        const page = (query: string) => call("GET", `/v1/webhooks?${query}`)
+        const idsOf = (answer: { json: { data: ReadonlyArray<{ id: string }> } }) =>
+          answer.json.data.map(({ id }) => id)
+        const first = yield* page("limit=2")
+        assert.deepStrictEqual(idsOf(first), ids.slice(0, 2))
+        assert.isNull(first.json.prevCursor)
+        const second = yield* page(`limit=2&cursor=${first.json.nextCursor}`)
+        assert.deepStrictEqual(idsOf(second), ids.slice(2, 4))
+        const last = yield* page(`limit=2&cursor=${second.json.nextCursor}`)
+        assert.deepStrictEqual(idsOf(last), ids.slice(4))
+        assert.isNull(last.json.nextCursor)
+        const back = yield* page(`limit=2&cursor=${second.json.prevCursor}`)
+        assert.deepStrictEqual(idsOf(back), ids.slice(0, 2))
+        assert.deepStrictEqual(idsOf(yield* page("q=n3")), [ids[1]])
+        assert.deepStrictEqual(idsOf(yield* page("status=paused")), [])
+        assert.deepStrictEqual(idsOf(yield* page("before=1969-12-31T23:59:59Z")), [])
+        assert.lengthOf(idsOf(yield* page("after=1969-12-31T23:59:59%2B00:00")), 5)
+      })
+    )
+
+    it.effect("refuses parameters that it cannot follow", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        for (const [query, pointer] of [
+          ["limit=0", "/query/limit"],
+          ["limit=251", "/query/limit"],
+          ["limit=ten", "/query/limit"],
+          ["limit=1&limit=2", "/query/limit"],
+          ["cursor=abc", "/query/cursor"],
+          ["before=yesterday", "/query/before"],
+          ["after=2026-02-30T00:00:00Z", "/query/after"],
+          ["status=gone", "/query/status"],
+          ["q=%00", "/query/q"],
+          ["q=", "/query/q"]
+        ]) {
+          const answer = yield* call("GET", `/v1/webhooks?${query}`)
+          assert.strictEqual(answer.status, 422, query)
+          assert.strictEqual(answer.json.errors[0].pointer, pointer)
+        }
+      })
+    )
+  })
+})
