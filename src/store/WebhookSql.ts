@@ -68,7 +68,11 @@ export const make = Effect.gen(function* () {
         insert into idempotency (tenant_id, key, digest, resource_id, created_at)
         values (${tenantId}, ${key}, ${digest}, ${row.id}, ${row.createdAt})
         on conflict do nothing returning 1`
-      if (claimed.length === 0) return yield* repeated(tenantId, key, digest)
+      if (claimed.length === 0) {
+        const first = yield* repeated(tenantId, key, digest)
+        // Retention may remove the first request between the two statements.
+        return first ?? (yield* insert(webhook, idempotency))
+      }
     }
     const inserted = yield* sql`
       insert into webhook (id, tenant_id, uid, name, description, metadata, url, event_types,
@@ -87,9 +91,8 @@ export const make = Effect.gen(function* () {
     const rows = yield* sql<{ readonly digest: Uint8Array; readonly resource_id: string }>`
       select digest, resource_id from idempotency where tenant_id = ${tenantId} and key = ${key}`
     const first = rows[0]
-    if (first === undefined || Buffer.compare(first.digest, digest) !== 0) {
-      return yield* new IdempotencyConflict({})
-    }
+    if (first === undefined) return undefined
+    if (Buffer.compare(first.digest, digest) !== 0) return yield* new IdempotencyConflict({})
     const found = yield* one(sql`w.tenant_id = ${tenantId} and w.id = ${first.resource_id}`)
     if (Option.isNone(found)) return yield* deletedSince
     return { webhook: found.value, previous: found.value }
@@ -137,20 +140,44 @@ export const make = Effect.gen(function* () {
     return Option.some({ webhook, previous })
   })
 
+  /**
+   * Moves what is owed to a webhook to `cancelled`. First owed, then waiting: whoever settles
+   * attempts locks them so. A backlog of a million goes in steps, none of which meets a timeout.
+   */
+  const cancelDeliveries = Effect.fnUntraced(function* (uuid: string, at: Date) {
+    const rest = (table: string, attempts: Fragment) => sql`
+      with gone as (delete from ${sql(table)} where webhook_id = ${uuid} returning *)
+      insert into cancelled (delivery_id, tenant_id, webhook_id, attempts, cancelled_at)
+      select delivery_id, tenant_id, webhook_id, ${attempts}, ${at} from gone
+      on conflict do nothing`
+    yield* rest("owed", sql.literal("0"))
+    let last: Step | undefined = firstStep
+    while (last !== undefined) {
+      const [step]: ReadonlyArray<Step> = yield* sql<Step>`
+        with step as (
+          select delivery_id, due_at from waiting where webhook_id = ${uuid}
+            and (due_at, delivery_id) > (${last.due_at}::timestamptz, ${last.delivery_id}::uuid)
+          order by due_at, delivery_id limit ${cancelRows}
+        ), gone as (
+          delete from waiting w using step where w.delivery_id = step.delivery_id returning w.*
+        ), moved as (
+          insert into cancelled (delivery_id, tenant_id, webhook_id, attempts, cancelled_at)
+          select delivery_id, tenant_id, webhook_id, attempts, ${at} from gone
+          on conflict do nothing
+        )
+        select step.due_at::text, step.delivery_id from step
+        order by step.due_at desc, step.delivery_id desc limit 1`
+      last = step
+    }
+    // What fell due again behind a step meanwhile.
+    yield* rest("waiting", sql.literal("attempts"))
+  })
+
   const remove: WebhookTable["remove"] = Effect.fnUntraced(function* (tenantId, id, now) {
     const uuid = toUuid(id)
     if (!(yield* lock(toUuid(tenantId), uuid))) return Option.none<Webhook>()
     const webhook = yield* one(sql`w.id = ${uuid}`)
-    const at = new Date(now)
-    // First owed, then waiting: whoever settles attempts locks them so.
-    yield* sql`
-      with gone as (delete from owed where webhook_id = ${uuid} returning *)
-      insert into cancelled (delivery_id, tenant_id, webhook_id, attempts, cancelled_at)
-      select delivery_id, tenant_id, webhook_id, 0, ${at} from gone on conflict do nothing`
-    yield* sql`
-      with gone as (delete from waiting where webhook_id = ${uuid} returning *)
-      insert into cancelled (delivery_id, tenant_id, webhook_id, attempts, cancelled_at)
-      select delivery_id, tenant_id, webhook_id, attempts, ${at} from gone on conflict do nothing`
+    yield* cancelDeliveries(uuid, new Date(now))
     yield* sql`delete from webhook where id = ${uuid}`
     return webhook
   })
@@ -198,6 +225,20 @@ export const make = Effect.gen(function* () {
   }
   return table
 })
+
+/** Deliveries that are cancelled by one statement. */
+const cancelRows = 10_000
+
+/** Where a step of cancelling ended. Its time is text, because a Date has no microseconds. */
+interface Step {
+  readonly due_at: string
+  readonly delivery_id: string
+}
+
+const firstStep: Step = {
+  due_at: "-infinity",
+  delivery_id: "00000000-0000-0000-0000-000000000000"
+}
 
 const deletedSince = new IdempotencyConflict({
   detail: "The webhook that this Idempotency-Key made was deleted since"

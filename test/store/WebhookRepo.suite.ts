@@ -94,8 +94,7 @@ const draft = Effect.fnUntraced(function* (
   return input
 })
 
-/** Registers a webhook of a tenant. */
-export const create = Effect.fnUntraced(function* (...args: Parameters<typeof draft>) {
+const create = Effect.fnUntraced(function* (...args: Parameters<typeof draft>) {
   return yield* (yield* WebhookRepo).create(yield* draft(...args))
 })
 

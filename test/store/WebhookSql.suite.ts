@@ -214,6 +214,61 @@ export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground | Sql
     })
   )
 
+  it.effect(
+    "delete cancels a backlog of many steps",
+    () =>
+      Effect.gen(function* () {
+        const repo = yield* WebhookRepo
+        const ground = yield* Ground
+        const sql = yield* SqlClient
+        const tenant = yield* ground.tenant
+        const { id } = yield* repo.create(yield* draft(tenant))
+        // Due times that are shared, in one microsecond, and all that a column can hold.
+        yield* sql`
+          insert into waiting (delivery_id, tenant_id, webhook_id, attempts, tries, due_at)
+          select gen_random_uuid(), ${toUuid(tenant)}, ${toUuid(id)}, i % 5, 0,
+            case i % 3 when 0 then 'infinity' when 1 then timestamptz '-infinity'
+              else to_timestamp(i / 7) + i % 2 * interval '1 microsecond' end
+          from generate_series(1, 31000) as i`
+        yield* repo.delete(tenant, id)
+        const { owed, waiting, cancelled } = yield* ground.deliveries(id)
+        assert.deepStrictEqual([owed, waiting, cancelled.length], [0, 0, 31_000])
+        assert.strictEqual(
+          cancelled.reduce((sum, { attempts }) => sum + attempts, 0),
+          62_000
+        )
+      }),
+    30_000
+  )
+
+  it.effect(
+    "a change that meets a deadlock is made all the same, and one that always does fails",
+    () =>
+      Effect.gen(function* () {
+        const repo = yield* WebhookRepo
+        const sql = yield* SqlClient
+        const tenant = yield* (yield* Ground).tenant
+        const { id } = yield* repo.create(yield* draft(tenant))
+        yield* sql`create sequence deadlocks`
+        yield* sql`
+        create function meet_deadlock() returns trigger language plpgsql as $$ begin
+          if nextval('deadlocks') <= 3 then
+            raise exception 'deadlock detected' using errcode = '40P01';
+          end if;
+          return new;
+        end $$`
+        yield* sql`
+        create trigger meet_deadlock before update on webhook
+        for each row execute function meet_deadlock()`
+        assert.strictEqual((yield* repo.update(tenant, id, { name: "new" })).name, "new")
+        yield* sql`alter sequence deadlocks minvalue -1 restart with -1`
+        const error = yield* Effect.flip(repo.update(tenant, id, { name: "newer" }))
+        assert.isTrue(error instanceof StoreError && error.isRetryable)
+        yield* sql`drop trigger meet_deadlock on webhook`
+        assert.strictEqual((yield* repo.get(tenant, id)).name, "new")
+      })
+  )
+
   it.effect("processes that create at once make one webhook of a key, and of a uid", () =>
     Effect.gen(function* () {
       const repos = [yield* WebhookRepo, yield* anotherRepo]
