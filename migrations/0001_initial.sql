@@ -158,6 +158,7 @@ create table waiting (
 
 create index waiting_due on waiting (webhook_id, due_at, delivery_id);
 create index waiting_tenant on waiting (tenant_id, delivery_id);
+create index waiting_webhook on waiting (webhook_id, delivery_id);
 
 create table attempt (
   delivery_id uuid not null,
@@ -179,8 +180,16 @@ create table attempt (
   primary key (delivery_id, number)
 ) partition by range (delivery_id);
 
-create index attempt_settled_tenant on attempt (tenant_id, delivery_id) where settled is not null;
-create index attempt_settled_webhook on attempt (webhook_id, delivery_id) where settled is not null;
+-- One index for each final state, so that the few exhausted are found among the many delivered. An
+-- attempt stands in those of its own state only.
+create index attempt_delivered_tenant on attempt (tenant_id, delivery_id)
+  where settled = 'delivered';
+create index attempt_delivered_webhook on attempt (webhook_id, delivery_id)
+  where settled = 'delivered';
+create index attempt_exhausted_tenant on attempt (tenant_id, delivery_id)
+  where settled = 'exhausted';
+create index attempt_exhausted_webhook on attempt (webhook_id, delivery_id)
+  where settled = 'exhausted';
 
 create table attempt_default partition of attempt default;
 

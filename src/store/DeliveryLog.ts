@@ -4,43 +4,74 @@
  * `settle` is the one place where an attempt is written: in one transaction with the state of its
  * delivery, the next due time and the health of its webhook. Then it is announced on `changes`.
  */
-import { Context, type Effect, type Option, type Stream } from "effect"
+import { Context, Effect, Exit, Layer, Option, PubSub, Stream, type Take } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import { SqlClient } from "effect/sql/SqlClient"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Delivery, DeliveryStatus } from "../domain/Delivery.ts"
-import type { Page, PageRequest } from "../domain/Page.ts"
-import type { DeliveryId, MessageId, TenantId, WebhookId } from "../domain/TypeId.ts"
+import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
+import {
+  type DeliveryId,
+  fromUuid,
+  type MessageId,
+  type TenantId,
+  toUuid,
+  type WebhookId
+} from "../domain/TypeId.ts"
 import type { DisabledReason, WebhookHealth } from "../domain/Webhook.ts"
-import type { StoreError } from "./StoreError.ts"
+import * as AttemptRow from "./AttemptRow.ts"
+import * as DeliveryLogMemory from "./DeliveryLogMemory.ts"
+import * as DeliveryRows from "./DeliveryRows.ts"
+import * as IdRange from "./IdRange.ts"
+import { Fenced, Ownership } from "./Ownership.ts"
+import { ints, uuid, uuids } from "./Parameters.ts"
+import * as Settlements from "./Settlements.ts"
+import { StoreError } from "./StoreError.ts"
+import { WebhookRepo } from "./WebhookRepo.ts"
 
-export class DeliveryLog extends Context.Service<DeliveryLog, {
-  /**
-   * Writes attempts and what follows from them, in one commit. A delivery that was cancelled
-   * meanwhile keeps that state; its attempt is written all the same. A fenced engine writes nothing
-   * and dies.
-   */
-  readonly settle: (
-    settlements: NonEmptyReadonlyArray<Settlement>
-  ) => Effect.Effect<void, StoreError>
-  /** Finds a tenant's delivery. */
-  readonly find: (
-    tenantId: TenantId,
-    id: DeliveryId
-  ) => Effect.Effect<Option.Option<Delivery>, StoreError>
-  /** Lists a tenant's deliveries, newest message first. */
-  readonly list: (
-    tenantId: TenantId,
-    request: PageRequest,
-    filter: DeliveryFilter
-  ) => Effect.Effect<Page<Delivery>, StoreError>
-  /** Lists the attempts of a tenant's delivery, first one first. */
-  readonly attempts: (
-    tenantId: TenantId,
-    id: DeliveryId
-  ) => Effect.Effect<ReadonlyArray<Attempt>, StoreError>
-  /** Every settlement from now on. A slow reader misses the oldest of more than 4,096. */
-  readonly changes: Stream.Stream<DeliveryChange>
-}>()("posthaste/store/DeliveryLog") {}
+export class DeliveryLog extends Context.Service<
+  DeliveryLog,
+  {
+    /**
+     * Writes attempts and what follows from them, in one commit; the same ones may be written again
+     * when it is not known whether they were. A delivery that was cancelled meanwhile keeps that
+     * state; its attempt is written all the same. A fenced engine writes nothing and dies.
+     */
+    readonly settle: (
+      settlements: NonEmptyReadonlyArray<Settlement>
+    ) => Effect.Effect<void, StoreError>
+    /** Finds a tenant's delivery. */
+    readonly find: (
+      tenantId: TenantId,
+      id: DeliveryId
+    ) => Effect.Effect<Option.Option<Delivery>, StoreError>
+    /** Lists a tenant's deliveries, newest message first. */
+    readonly list: (
+      tenantId: TenantId,
+      request: PageRequest,
+      filter: DeliveryFilter
+    ) => Effect.Effect<Page<Delivery>, StoreError>
+    /** Lists the attempts of a tenant's delivery, first one first. */
+    readonly attempts: (
+      tenantId: TenantId,
+      id: DeliveryId
+    ) => Effect.Effect<ReadonlyArray<Attempt>, StoreError>
+    /** Every settlement from now on. A slow reader misses the oldest of more than 4,096. */
+    readonly changes: Stream.Stream<DeliveryChange>
+  }
+>()("posthaste/store/DeliveryLog") {
+  /** Deliveries in Postgres, or in PGlite. */
+  static readonly layer = Layer.effect(
+    DeliveryLog,
+    Effect.suspend(() => make)
+  )
+
+  /** Deliveries in the memory of this process. */
+  static readonly layerMemory = Layer.effect(
+    DeliveryLog,
+    Effect.suspend(() => makeMemory)
+  )
+}
 
 /** An attempt and what was decided. */
 export interface Settlement {
@@ -53,10 +84,13 @@ export interface Settlement {
   readonly disable: DisabledReason | null
 }
 
-/** Announces an attempt that was written, and the state it left its delivery in. */
+/**
+ * Announces an attempt that was written, and the state it left its delivery in: `cancelled` when
+ * someone cancelled it while the attempt was in flight.
+ */
 export interface DeliveryChange {
   readonly attempt: Attempt
-  readonly status: "waiting" | "delivered" | "exhausted"
+  readonly status: "waiting" | "delivered" | "exhausted" | "cancelled"
 }
 
 /** What a list of deliveries is narrowed to. */
@@ -68,3 +102,149 @@ export interface DeliveryFilter {
   /** 2 for 2xx, and so on: of the last attempt. */
   readonly statusCodeClass: number | null
 }
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient
+  const webhooks = yield* WebhookRepo
+  const { epoch } = yield* Ownership
+  const announcer = yield* makeAnnouncer
+
+  const settle = Effect.fnUntraced(
+    function* (settlements: NonEmptyReadonlyArray<Settlement>) {
+      const [row] = yield* sql.unsafe<Settlements.SettleRow>(
+        Settlements.text,
+        Settlements.parameters(epoch, settlements)
+      )
+      const { epoch: owner, holder, loose } = row!
+      if (Number(owner) !== epoch) {
+        return yield* Effect.die(new Fenced({ epoch: Number(owner), holder }))
+      }
+      yield* refreshDisabled(webhooks, settlements)
+      if (!announcer.isHeard()) return
+      const statuses = loose.length === 0 ? noStatuses : yield* statusesOf(settlements, loose)
+      yield* announcer.announce(settlements, (id) => statuses.get(id))
+    },
+    Effect.mapError(StoreError.from("DeliveryLog.settle"))
+  )
+
+  /** Reads what became of deliveries that these attempts found in no row, or in a later round. */
+  const statusesOf = (settlements: ReadonlyArray<Settlement>, loose: ReadonlyArray<string>) => {
+    const ids = new Set(loose.map((id) => fromUuid("delivery", id)))
+    const attempts = settlements.map(({ attempt }) => attempt).filter((a) => ids.has(a.deliveryId))
+    return Effect.map(
+      sql<{ readonly delivery_id: string; readonly status: DeliveryChange["status"] }>`
+        select a.delivery_id, case
+          when a.settled is not null then a.settled
+          when exists (select from waiting w where w.delivery_id = a.delivery_id) then 'waiting'
+          else 'cancelled' end as status
+        from unnest(
+          ${uuids(attempts.map(({ deliveryId }) => toUuid(deliveryId)))},
+          ${ints(attempts.map(({ number }) => number))}
+        ) as s (delivery_id, number)
+        cross join lateral (
+          select * from attempt where delivery_id = s.delivery_id and number = s.number limit 1
+        ) a`,
+      (rows) => new Map(rows.map((row) => [fromUuid("delivery", row.delivery_id), row.status]))
+    )
+  }
+
+  const find = Effect.fn("DeliveryLog.find")(
+    (tenantId: TenantId, id: DeliveryId) =>
+      Effect.map(DeliveryRows.one(sql, tenantId, id), ([row]) =>
+        row === undefined ? Option.none() : Option.some(DeliveryRows.deliveryOf(tenantId, row))
+      ),
+    Effect.mapError(StoreError.from("DeliveryLog.find"))
+  )
+
+  const list = Effect.fn("DeliveryLog.list")(
+    function* (tenantId: TenantId, request: PageRequest, filter: DeliveryFilter) {
+      const { messageId, ...narrowing } = filter
+      const all = IdRange.ofPage("delivery", request)
+      const range = messageId === null ? all : IdRange.withinMessage(all, messageId)
+      const page = DeliveryRows.page(sql, tenantId, range, narrowing, request.limit + 1)
+      const rows = yield* page.unprepared
+      const deliveries = rows.map((row) => DeliveryRows.deliveryOf(tenantId, row))
+      return pageOf(deliveries, request, ({ id }) => id)
+    },
+    Effect.mapError(StoreError.from("DeliveryLog.list"))
+  )
+
+  const attempts = Effect.fn("DeliveryLog.attempts")(
+    (tenantId: TenantId, id: DeliveryId) =>
+      Effect.map(
+        sql<AttemptRow.AttemptRow>`
+          select number, id, webhook_id, started_at, duration_ms, class, status_code, error,
+            response_headers, response_body, response_truncated, next_at, settled
+          from attempt
+          where delivery_id = ${uuid(toUuid(id))} and tenant_id = ${uuid(toUuid(tenantId))}
+          order by number`,
+        (rows) => rows.map((row) => AttemptRow.decode(tenantId, id, row))
+      ),
+    Effect.mapError(StoreError.from("DeliveryLog.attempts"))
+  )
+
+  return DeliveryLog.of({ settle, find, list, attempts, changes: announcer.changes })
+})
+
+const makeMemory = Effect.gen(function* () {
+  const { settle, ...reading } = yield* DeliveryLogMemory.make
+  const webhooks = yield* WebhookRepo
+  const announcer = yield* makeAnnouncer
+  return DeliveryLog.of({
+    ...reading,
+    settle: Effect.fnUntraced(function* (settlements) {
+      const statuses = settle(settlements)
+      yield* refreshDisabled(webhooks, settlements)
+      yield* announcer.announce(settlements, (id) => statuses.get(id))
+    }),
+    changes: announcer.changes
+  })
+})
+
+/** Also when the webhooks were disabled before: an earlier call may not have come so far. */
+const refreshDisabled = (
+  webhooks: WebhookRepo["Service"],
+  settlements: ReadonlyArray<Settlement>
+): Effect.Effect<void, StoreError> => {
+  const disabled = settlements.filter(({ disable }) => disable !== null)
+  return disabled.length === 0
+    ? Effect.void
+    : webhooks.refresh([...new Set(disabled.map(({ attempt }) => attempt.webhookId))])
+}
+
+type Status = DeliveryChange["status"]
+
+const noStatuses: ReadonlyMap<DeliveryId, Status> = new Map()
+const changesMax = 4_096
+
+const makeAnnouncer = Effect.gen(function* () {
+  const pubsub = yield* PubSub.sliding<Take.Take<DeliveryChange>>(changesMax)
+  yield* Effect.addFinalizer(() => PubSub.end(pubsub, Exit.void))
+  let readers = 0
+  return {
+    isHeard: () => readers > 0,
+    /** Announces settlements; what a delivery's status is not known of, is as its attempt says. */
+    announce: (
+      settlements: ReadonlyArray<Settlement>,
+      statusOf: (id: DeliveryId) => Status | undefined
+    ) =>
+      readers === 0
+        ? Effect.void
+        : PubSub.publishAll(
+            pubsub,
+            settlements.map(({ attempt }): Take.Take<DeliveryChange> => {
+              const status = statusOf(attempt.deliveryId) ?? attempt.settled ?? "waiting"
+              return [{ attempt, status }]
+            })
+          ),
+    changes: Stream.unwrap(
+      Effect.as(
+        Effect.acquireRelease(
+          Effect.sync(() => readers++),
+          () => Effect.sync(() => readers--)
+        ),
+        Stream.fromPubSubTake(pubsub)
+      )
+    )
+  }
+})

@@ -14,40 +14,74 @@
  * Nothing is written to claim: the engine that owns the database owns them all. After a crash
  * `recover` turns every owed row into a waiting one that is due at once.
  */
-import { Context, type Effect } from "effect"
-import type {
-  Delivery,
+import { Clock, Context, Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql/SqlClient"
+import {
+  type Delivery,
   DeliveryNotFound,
-  DeliveryStateConflict
+  DeliveryStateConflict,
+  isFinal
 } from "../domain/Delivery.ts"
-import type { DeliveryId, MessageId, TenantId, WebhookId } from "../domain/TypeId.ts"
-import type { StoreError } from "./StoreError.ts"
+import {
+  type DeliveryId,
+  fromUuid,
+  type MessageId,
+  messageOf,
+  type TenantId,
+  toUuid,
+  type WebhookId
+} from "../domain/TypeId.ts"
+import * as DeliveryQueueMemory from "./DeliveryQueueMemory.ts"
+import * as DeliveryRows from "./DeliveryRows.ts"
+import { instant, int, long, uuid, uuids } from "./Parameters.ts"
+import { StoreError } from "./StoreError.ts"
 
-export class DeliveryQueue extends Context.Service<DeliveryQueue, {
-  /** Makes every owed delivery of an earlier engine due now; answers how many there were. */
-  readonly recover: Effect.Effect<number, StoreError>
-  /** Reads the earliest due time of every webhook that has waiting deliveries. */
-  readonly agenda: Effect.Effect<ReadonlyArray<AgendaEntry>, StoreError>
-  /** Reads what is due for one webhook, oldest first, and when more will be. Claims nothing. */
-  readonly pull: (request: PullRequest) => Effect.Effect<Pulled, StoreError>
-  /** Moves deliveries out of memory: from owed to waiting, due at `dueAt` (epoch milliseconds). */
-  readonly park: (
-    deliveries: ReadonlyArray<OwedDelivery>,
-    dueAt: number
-  ) => Effect.Effect<void, StoreError>
-  /** Reads every owed delivery, to find those that no memory holds. */
-  readonly owed: Effect.Effect<ReadonlyArray<OwedDelivery>, StoreError>
-  /** Cancels a delivery that is not final. */
-  readonly cancel: (
-    tenantId: TenantId,
-    id: DeliveryId
-  ) => Effect.Effect<Delivery, DeliveryNotFound | DeliveryStateConflict | StoreError>
-  /** Starts a fresh round for a final delivery, due now, under the same message id. */
-  readonly redeliver: (
-    tenantId: TenantId,
-    id: DeliveryId
-  ) => Effect.Effect<Delivery, DeliveryNotFound | DeliveryStateConflict | StoreError>
-}>()("posthaste/store/DeliveryQueue") {}
+export class DeliveryQueue extends Context.Service<
+  DeliveryQueue,
+  {
+    /** Makes every owed delivery of an earlier engine due now; answers how many there were. */
+    readonly recover: Effect.Effect<number, StoreError>
+    /** Reads the earliest due time of every webhook that has waiting deliveries. */
+    readonly agenda: Effect.Effect<ReadonlyArray<AgendaEntry>, StoreError>
+    /** Reads what is due for one webhook, oldest first, and when more will be. Claims nothing. */
+    readonly pull: (request: PullRequest) => Effect.Effect<Pulled, StoreError>
+    /**
+     * Puts deliveries off that are not final: they wait, due at `dueAt` (epoch milliseconds), and
+     * memory need not hold them.
+     */
+    readonly park: (
+      deliveries: ReadonlyArray<OwedDelivery>,
+      dueAt: number
+    ) => Effect.Effect<void, StoreError>
+    /** Reads every owed delivery, to find those that no memory holds. */
+    readonly owed: Effect.Effect<ReadonlyArray<OwedDelivery>, StoreError>
+    /** Cancels a delivery that is not final. */
+    readonly cancel: (
+      tenantId: TenantId,
+      id: DeliveryId
+    ) => Effect.Effect<Delivery, DeliveryNotFound | DeliveryStateConflict | StoreError>
+    /**
+     * Starts a fresh round for a final delivery, due now, under the same message id. One whose
+     * webhook or message is gone is not found.
+     */
+    readonly redeliver: (
+      tenantId: TenantId,
+      id: DeliveryId
+    ) => Effect.Effect<Delivery, DeliveryNotFound | DeliveryStateConflict | StoreError>
+  }
+>()("posthaste/store/DeliveryQueue") {
+  /** Deliveries in Postgres, or in PGlite. */
+  static readonly layer = Layer.effect(
+    DeliveryQueue,
+    Effect.suspend(() => make)
+  )
+
+  /** Deliveries in the memory of this process. */
+  static readonly layerMemory = Layer.effect(
+    DeliveryQueue,
+    Effect.suspend(() => Effect.map(DeliveryQueueMemory.make, DeliveryQueue.of))
+  )
+}
 
 /** When a webhook's lane has something to read next. */
 export interface AgendaEntry {
@@ -99,4 +133,251 @@ export interface OutgoingMessage {
   readonly body: Uint8Array
   /** Epoch milliseconds. */
   readonly createdAt: number
+}
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient
+
+  const recover = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const [row] = yield* sql<{ readonly recovered: number }>`
+      with recovered as (
+        delete from owed returning delivery_id, tenant_id, webhook_id
+      ), backlog as (
+        insert into waiting (delivery_id, tenant_id, webhook_id, due_at)
+        select delivery_id, tenant_id, webhook_id, ${instant(now)} from recovered
+      )
+      select count(*)::int4 as recovered from recovered`
+    return row!.recovered
+  }).pipe(
+    Effect.mapError(StoreError.from("DeliveryQueue.recover")),
+    Effect.withSpan("DeliveryQueue.recover")
+  )
+
+  /** Jumps from webhook to webhook along the index: what they have waiting is not counted. */
+  const agenda = Effect.suspend(
+    () => sql<{ readonly webhook_id: string; readonly due_at: Date }>`
+      with recursive earliest as (
+        (select webhook_id, due_at from waiting order by webhook_id, due_at limit 1)
+        union all
+        select next.webhook_id, next.due_at
+        from earliest cross join lateral (
+          select webhook_id, due_at from waiting
+          where webhook_id > earliest.webhook_id order by webhook_id, due_at limit 1
+        ) next
+      )
+      select webhook_id, due_at from earliest`
+  ).pipe(
+    Effect.map((rows) =>
+      rows.map((row) => ({
+        webhookId: fromUuid("webhook", row.webhook_id),
+        dueAt: row.due_at.getTime()
+      }))
+    ),
+    Effect.mapError(StoreError.from("DeliveryQueue.agenda")),
+    Effect.withSpan("DeliveryQueue.agenda")
+  )
+
+  const pull = Effect.fnUntraced(
+    function* ({ bytesMax, held, limit, now, webhookId }: PullRequest) {
+      const heldIds: Array<string> = []
+      for (const id of held) heldIds.push(toUuid(id))
+      const rows = yield* sql.unsafe<DueRow>(pullText, [
+        uuid(toUuid(webhookId)),
+        instant(now),
+        int(limit),
+        long(bytesMax),
+        uuids(heldIds)
+      ])
+      return pulledOf(rows, webhookId, now)
+    },
+    Effect.mapError(StoreError.from("DeliveryQueue.pull"))
+  )
+
+  const park = Effect.fn("DeliveryQueue.park")(
+    function* (deliveries: ReadonlyArray<OwedDelivery>, dueAt: number) {
+      if (deliveries.length === 0) return
+      const ids = uuids(deliveries.map(({ id }) => toUuid(id)))
+      yield* sql`
+        with parked as (
+          delete from owed where delivery_id = any (${ids})
+          returning delivery_id, tenant_id, webhook_id
+        ), put_off as (
+          update waiting set due_at = ${instant(dueAt)} where delivery_id = any (${ids})
+        )
+        insert into waiting (delivery_id, tenant_id, webhook_id, due_at)
+        select delivery_id, tenant_id, webhook_id, ${instant(dueAt)} from parked`
+    },
+    Effect.mapError(StoreError.from("DeliveryQueue.park"))
+  )
+
+  const owed = Effect.suspend(
+    () => sql<OwedRow>`select delivery_id, tenant_id, webhook_id from owed order by delivery_id`
+  ).pipe(
+    Effect.map((rows) =>
+      rows.map((row) => ({
+        id: fromUuid("delivery", row.delivery_id),
+        tenantId: fromUuid("tenant", row.tenant_id),
+        webhookId: fromUuid("webhook", row.webhook_id)
+      }))
+    ),
+    Effect.mapError(StoreError.from("DeliveryQueue.owed")),
+    Effect.withSpan("DeliveryQueue.owed")
+  )
+
+  const get = Effect.fnUntraced(function* (tenantId: TenantId, id: DeliveryId) {
+    const [row] = yield* DeliveryRows.one(sql, tenantId, id)
+    if (row === undefined) return yield* new DeliveryNotFound({})
+    return DeliveryRows.deliveryOf(tenantId, row)
+  })
+
+  const cancel = Effect.fn("DeliveryQueue.cancel")(
+    function* (tenantId: TenantId, id: DeliveryId) {
+      const tenant = uuid(toUuid(tenantId))
+      const delivery = uuid(toUuid(id))
+      while (true) {
+        const now = yield* Clock.currentTimeMillis
+        const done = yield* sql`
+          with owed_one as (
+            delete from owed where delivery_id = ${delivery} and tenant_id = ${tenant}
+            returning webhook_id, 0 as attempts
+          ), waiting_one as (
+            delete from waiting where delivery_id = ${delivery} and tenant_id = ${tenant}
+            returning webhook_id, attempts
+          )
+          insert into cancelled (delivery_id, tenant_id, webhook_id, attempts, cancelled_at)
+          select ${delivery}, ${tenant}, webhook_id, attempts, ${instant(now)}
+          from (select * from owed_one union all select * from waiting_one) as one
+          returning 1`
+        const found = yield* get(tenantId, id)
+        if (done.length > 0) return found
+        if (isFinal(found.status)) {
+          return yield* new DeliveryStateConflict({ deliveryStatus: found.status })
+        }
+        // It moved from one table to another between the two statements.
+      }
+    },
+    Effect.mapError(StoreError.from("DeliveryQueue.cancel"))
+  )
+
+  const redeliver = Effect.fn("DeliveryQueue.redeliver")(
+    function* (tenantId: TenantId, id: DeliveryId) {
+      const tenant = uuid(toUuid(tenantId))
+      const delivery = uuid(toUuid(id))
+      while (true) {
+        const now = yield* Clock.currentTimeMillis
+        // The lock makes whoever deletes the webhook find the new row, or this find no webhook.
+        const [done] = yield* sql<{ readonly possible: boolean; readonly reopened: number }>`
+          with alive as (
+            select id from webhook
+            where id in (
+              select webhook_id from attempt
+              where delivery_id = ${delivery} and tenant_id = ${tenant} and settled is not null
+              union all
+              select webhook_id from cancelled
+              where delivery_id = ${delivery} and tenant_id = ${tenant}
+            ) and exists (select from message where id = message_of(${delivery}))
+            for share
+          ), unsettled as (
+            update attempt set settled = null
+            where delivery_id = ${delivery} and settled is not null
+              and webhook_id in (select id from alive)
+            returning webhook_id, number as attempts
+          ), uncancelled as (
+            delete from cancelled
+            where delivery_id = ${delivery} and webhook_id in (select id from alive)
+            returning webhook_id, attempts
+          ), reopened as (
+            insert into waiting (delivery_id, tenant_id, webhook_id, attempts, tries, due_at)
+            select ${delivery}, ${tenant}, webhook_id, greatest(attempts, (
+              select max(number) from attempt where delivery_id = ${delivery}
+            )), 0, ${instant(now)}
+            from (select * from unsettled union all select * from uncancelled) as one
+            returning 1
+          )
+          select exists (select from alive) as possible,
+            (select count(*)::int4 from reopened) as reopened`
+        const found = yield* get(tenantId, id)
+        if (done!.reopened > 0) return found
+        if (!isFinal(found.status)) {
+          return yield* new DeliveryStateConflict({ deliveryStatus: found.status })
+        }
+        if (!done!.possible) return yield* new DeliveryNotFound({})
+        // It became final between the two statements.
+      }
+    },
+    Effect.mapError(StoreError.from("DeliveryQueue.redeliver"))
+  )
+
+  return DeliveryQueue.of({ recover, agenda, pull, park, owed, cancel, redeliver })
+})
+
+interface OwedRow {
+  readonly delivery_id: string
+  readonly tenant_id: string
+  readonly webhook_id: string
+}
+
+interface DueRow {
+  readonly delivery_id: string
+  readonly tenant_id: string
+  readonly attempts: number
+  readonly tries: number
+  readonly due_at: Date
+  readonly type: string | null
+  readonly content_type: string
+  readonly created_at: Date
+  readonly body: Uint8Array | null
+}
+
+/**
+ * Reads the keys first, then of those that are due and free the messages. The size of a body is read
+ * without its bytes; bodies beyond the budget do not leave the server.
+ */
+const pullText = `
+with first as (
+  select delivery_id, tenant_id, attempts, tries, due_at from waiting
+  where webhook_id = $1 order by due_at, delivery_id limit $3 + cardinality($5::uuid[]) + 1
+), free as (
+  select * from first where delivery_id <> all ($5) order by due_at, delivery_id limit $3 + 1
+), sized as (
+  select f.*, m.type, m.content_type, m.created_at, m.body, count(m.type) over walk as place,
+    sum(octet_length(m.body)) over walk as bytes
+  from free f left join lateral (
+    select type, content_type, created_at, body from message
+    where id = message_of(f.delivery_id) and f.due_at <= $2 limit 1
+  ) m on true
+  window walk as (order by f.due_at, f.delivery_id rows unbounded preceding)
+)
+select delivery_id, tenant_id, attempts, tries, due_at, type, content_type, created_at,
+  case when place = 1 or (place <= $3 and bytes <= $4) then body end as body
+from sized order by due_at, delivery_id`
+
+const pulledOf = (rows: ReadonlyArray<DueRow>, webhookId: WebhookId, now: number): Pulled => {
+  const deliveries: Array<DueDelivery> = []
+  for (const row of rows) {
+    if (row.body === null || row.type === null) {
+      const dueAt = row.due_at.getTime()
+      // One without a message has nothing to be sent.
+      if (row.type === null && dueAt <= now) continue
+      return { deliveries, nextDueAt: dueAt }
+    }
+    const id = fromUuid("delivery", row.delivery_id)
+    deliveries.push({
+      id,
+      tenantId: fromUuid("tenant", row.tenant_id),
+      webhookId,
+      attempts: row.attempts,
+      tries: row.tries,
+      message: {
+        id: messageOf(id),
+        type: row.type,
+        contentType: row.content_type,
+        // A copy, because the bytes are a part of a larger buffer that would stay with them.
+        body: row.body.slice(),
+        createdAt: row.created_at.getTime()
+      }
+    })
+  }
+  return { deliveries, nextDueAt: null }
 }

@@ -2,32 +2,67 @@
  * Messages as they are kept: written once with all that they owe, then only read.
  *
  * `insert` is the one place where a message and its deliveries come to be, in one transaction with
- * the idempotency key and the uid. Bodies are bytes and stay the bytes that were given.
+ * the idempotency key and the uid. Bodies are bytes and stay the bytes that were given; in the texts
+ * beside them a NUL character, which Postgres cannot keep, becomes U+FFFD.
  */
-import { Context, type Effect, type Option } from "effect"
+import { Context, Effect, Layer, Option, Schema } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import { SqlClient } from "effect/sql/SqlClient"
+import type { Fragment } from "effect/sql/Statement"
+import type { EventTypeName } from "../domain/EventType.ts"
 import type { Message } from "../domain/Message.ts"
-import type { Page, PageRequest } from "../domain/Page.ts"
-import type { DeliveryId, MessageId, TenantId, WebhookId } from "../domain/TypeId.ts"
-import type { StoreError } from "./StoreError.ts"
+import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
+import {
+  createdAt,
+  type DeliveryId,
+  fromUuid,
+  MessageId,
+  parse,
+  type TenantId,
+  toUuid,
+  type WebhookId
+} from "../domain/TypeId.ts"
+import { Uid } from "../domain/Webhook.ts"
+import * as IdRange from "./IdRange.ts"
+import * as MessageInsert from "./MessageInsert.ts"
+import * as MessageMemory from "./MessageMemory.ts"
+import { instant, int, storableOrNull, texts, uuid, uuids } from "./Parameters.ts"
+import { StoreError } from "./StoreError.ts"
 
-export class MessageRepo extends Context.Service<MessageRepo, {
-  /** Writes messages with their deliveries in one commit; result i answers message i. */
-  readonly insert: (
-    messages: NonEmptyReadonlyArray<NewMessage>
-  ) => Effect.Effect<ReadonlyArray<InsertResult>, StoreError>
-  /** Finds a tenant's message by id or uid, body included. */
-  readonly find: (
-    tenantId: TenantId,
-    ref: string
-  ) => Effect.Effect<Option.Option<Message>, StoreError>
-  /** Lists a tenant's messages, newest first; bodies are empty unless asked for. */
-  readonly list: (
-    tenantId: TenantId,
-    request: PageRequest,
-    filter: MessageFilter
-  ) => Effect.Effect<Page<Message>, StoreError>
-}>()("posthaste/store/MessageRepo") {}
+export class MessageRepo extends Context.Service<
+  MessageRepo,
+  {
+    /** Writes messages with their deliveries in one commit; result i answers message i. */
+    readonly insert: (
+      messages: NonEmptyReadonlyArray<NewMessage>
+    ) => Effect.Effect<ReadonlyArray<InsertResult>, StoreError>
+    /** Finds a tenant's message by id or uid, body included. */
+    readonly find: (
+      tenantId: TenantId,
+      ref: string
+    ) => Effect.Effect<Option.Option<Message>, StoreError>
+    /** Lists a tenant's messages, newest first; bodies are empty unless asked for. */
+    readonly list: (
+      tenantId: TenantId,
+      request: PageRequest,
+      filter: MessageFilter
+    ) => Effect.Effect<Page<Message>, StoreError>
+    /** Forgets idempotency keys used before an instant (epoch milliseconds); answers how many. */
+    readonly expireKeys: (before: number) => Effect.Effect<number, StoreError>
+  }
+>()("posthaste/store/MessageRepo") {
+  /** Messages in Postgres, or in PGlite. */
+  static readonly layer = Layer.effect(
+    MessageRepo,
+    Effect.suspend(() => make)
+  )
+
+  /** Messages in the memory of this process. */
+  static readonly layerMemory = Layer.effect(
+    MessageRepo,
+    Effect.suspend(() => Effect.map(MessageMemory.make, MessageRepo.of))
+  )
+}
 
 /** A message to be written, with what it owes. */
 export interface NewMessage {
@@ -71,3 +106,189 @@ export interface MessageFilter {
   readonly resourceId: string | null
   readonly includeBody: boolean
 }
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient
+
+  /** Writes what can be written in one statement, and answers what was not. */
+  const write = (messages: ReadonlyArray<NewMessage>) =>
+    Effect.map(
+      sql.unsafe<{ readonly id: string }>(MessageInsert.text, MessageInsert.parameters(messages)),
+      (rejected) => {
+        if (rejected.length === 0) return none
+        const ids = new Set(rejected.map(({ id }) => fromUuid("message", id)))
+        return messages.filter(({ message }) => ids.has(message.id))
+      }
+    )
+
+  const insert = Effect.fnUntraced(
+    function* (messages: NonEmptyReadonlyArray<NewMessage>) {
+      let open = yield* write(messages)
+      if (open.length === 0) return messages.map(() => inserted)
+      const results = new Map<MessageId, InsertResult>()
+      while (open.length > 0) {
+        for (const [id, result] of yield* resolve(open)) results.set(id, result)
+        // A key that expired between the two statements is free again.
+        const again = open.filter(({ message }) => !results.has(message.id))
+        open = again.length === 0 ? none : yield* write(again)
+      }
+      return messages.map(({ message }) => results.get(message.id) ?? inserted)
+    },
+    Effect.mapError(StoreError.from("MessageRepo.insert"))
+  )
+
+  /** Tells why messages were not written; leaves out those that nothing stands against any more. */
+  const resolve = (messages: ReadonlyArray<NewMessage>) =>
+    Effect.map(
+      sql<FirstRow>`
+        select n.place::int4 as place, k.digest as key_digest, k.resource_id,
+          u.digest as uid_digest, u.message_id, m.uid, m.type, m.fan_out, m.created_at
+        from unnest(
+          ${uuids(messages.map(({ message }) => toUuid(message.tenantId)))},
+          ${texts(messages.map(({ idempotencyKey }) => storableOrNull(idempotencyKey)))},
+          ${texts(messages.map(({ message }) => storableOrNull(message.uid)))}
+        ) with ordinality as n (tenant_id, key, uid, place)
+        left join idempotency k on k.tenant_id = n.tenant_id and k.key = n.key
+        left join message_uid u on u.tenant_id = n.tenant_id and u.uid = n.uid
+        left join lateral (
+          select * from message where id = coalesce(u.message_id, k.resource_id) limit 1
+        ) m on true
+        where k.key is not null or u.uid is not null`,
+      (rows) =>
+        rows.map((row) => {
+          const { digest, message } = messages[row.place - 1]!
+          return [message.id, resultOf(row, digest, message)] as const
+        })
+    )
+
+  const one = (condition: Fragment) =>
+    Effect.map(
+      sql<MessageRow>`
+        select m.id, m.uid, m.type, m.resource_type, m.resource_id, m.content_type, m.body,
+          m.fan_out, m.created_at
+        from message m where ${condition}`,
+      ([row]) => Option.fromUndefinedOr(row)
+    )
+
+  const find = Effect.fn("MessageRepo.find")(
+    function* (tenantId: TenantId, ref: string) {
+      const tenant = uuid(toUuid(tenantId))
+      const id = parse(MessageId, ref)
+      if (Option.isNone(id) && !isUid(ref)) return Option.none<Message>()
+      const row = yield* Option.isSome(id)
+        ? one(sql`m.tenant_id = ${tenant} and m.id = ${uuid(toUuid(id.value))}`)
+        : one(sql`m.id = (
+            select message_id from message_uid where tenant_id = ${tenant} and uid = ${ref}
+          )`)
+      return Option.map(row, (found) => messageOf(tenantId, found))
+    },
+    Effect.mapError(StoreError.from("MessageRepo.find"))
+  )
+
+  const list = Effect.fn("MessageRepo.list")(
+    function* (tenantId: TenantId, request: PageRequest, filter: MessageFilter) {
+      const { above, below, newer } = IdRange.ofPage("message", request)
+      const { includeBody, resourceId, resourceType, type } = filter
+      const conditions = [
+        sql`m.tenant_id = ${uuid(toUuid(tenantId))}`,
+        sql`m.id > ${uuid(toUuid(above))} and m.id < ${uuid(toUuid(below))}`
+      ]
+      if (type !== null) conditions.push(sql`m.type = ${type}`)
+      if (resourceType !== null) conditions.push(sql`m.resource_type = ${resourceType}`)
+      if (resourceId !== null) conditions.push(sql`m.resource_id = ${resourceId}`)
+      // Planned for its parameters each time: a tenant or a type has most messages or next to none.
+      const rows = yield* sql<MessageRow>`
+        select m.id, m.uid, m.type, m.resource_type, m.resource_id, m.content_type,
+          ${sql.literal(includeBody ? "m.body" : "''::bytea as body")}, m.fan_out, m.created_at
+        from message m
+        where ${sql.and(conditions)}
+        order by m.id ${sql.literal(newer ? "asc" : "desc")} limit ${int(request.limit + 1)}
+      `.unprepared
+      const messages = rows.map((row) => messageOf(tenantId, row))
+      return pageOf(messages, request, ({ id }) => id)
+    },
+    Effect.mapError(StoreError.from("MessageRepo.list"))
+  )
+
+  const expireKeys = Effect.fn("MessageRepo.expireKeys")(
+    function* (before: number) {
+      const [row] = yield* sql<{ readonly expired: number }>`
+        with expired as (
+          delete from idempotency where created_at < ${instant(before)} returning 1
+        )
+        select count(*)::int4 as expired from expired`
+      return row!.expired
+    },
+    Effect.mapError(StoreError.from("MessageRepo.expireKeys"))
+  )
+
+  return MessageRepo.of({ insert, find, list, expireKeys })
+})
+
+const inserted: InsertResult = { _tag: "Inserted" }
+const none: ReadonlyArray<NewMessage> = []
+const isUid = Schema.is(Uid)
+
+interface FirstRow {
+  readonly place: number
+  readonly key_digest: Uint8Array | null
+  readonly resource_id: string | null
+  readonly uid_digest: Uint8Array | null
+  readonly message_id: string | null
+  /** Null like the rest when the message itself is kept no longer. */
+  readonly uid: string | null
+  readonly type: string | null
+  readonly fan_out: number | null
+  readonly created_at: Date | null
+}
+
+/** Judges a message by the first ones that took its key and its uid. */
+const resultOf = (row: FirstRow, digest: Uint8Array, message: Message): InsertResult => {
+  if (row.key_digest !== null && Buffer.compare(row.key_digest, digest) !== 0) {
+    return { _tag: "IdempotencyConflict" }
+  }
+  if (row.uid_digest !== null && Buffer.compare(row.uid_digest, digest) !== 0) {
+    return { _tag: "UidConflict" }
+  }
+  // The query leaves out messages that have neither.
+  const id = fromUuid("message", (row.message_id ?? row.resource_id)!)
+  return {
+    _tag: "Existing",
+    message: {
+      id,
+      uid: row.type === null ? message.uid : row.uid,
+      type: row.type ?? message.type,
+      fanOut: row.fan_out ?? 0,
+      createdAt: row.created_at?.getTime() ?? createdAt(id)
+    }
+  }
+}
+
+interface MessageRow {
+  readonly id: string
+  readonly uid: string | null
+  readonly type: string
+  readonly resource_type: string | null
+  readonly resource_id: string | null
+  readonly content_type: string
+  readonly body: Uint8Array
+  readonly fan_out: number
+  readonly created_at: Date
+}
+
+const messageOf = (tenantId: TenantId, row: MessageRow): Message => ({
+  id: fromUuid("message", row.id),
+  tenantId,
+  uid: row.uid,
+  // It was checked when it was published.
+  type: row.type as EventTypeName,
+  resource:
+    row.resource_type === null || row.resource_id === null
+      ? null
+      : { type: row.resource_type, id: row.resource_id },
+  contentType: row.content_type,
+  // A copy, because the bytes may be a part of a larger buffer that would stay with them.
+  body: row.body.slice(),
+  fanOut: row.fan_out,
+  createdAt: row.created_at.getTime()
+})

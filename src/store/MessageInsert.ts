@@ -1,0 +1,163 @@
+/**
+ * The statement that writes messages with all that they owe.
+ *
+ * ```
+ *   idempotency keys ──► uids of what is left ──► messages of what is left ──► owed, waiting
+ * ```
+ *
+ * A message is written if and only if this statement took its key and its uid; the ids of the others
+ * are answered. Of equal keys or uids in one batch the first one wins. A statement that finds a key
+ * in the hands of another one waits for that one's commit, so keys and uids are taken in one order by
+ * everybody: two batches never wait for each other.
+ */
+import { type DeliveryId, toUuid, type WebhookId } from "../domain/TypeId.ts"
+import type { Message } from "../domain/Message.ts"
+import { bytes, instants, ints, storable, storableOrNull, texts, uuids } from "./Parameters.ts"
+
+/** A message to be written: `MessageRepo.NewMessage`. */
+export interface Insertion {
+  readonly message: Message
+  readonly digest: Uint8Array
+  readonly idempotencyKey: string | null
+  readonly deliveries: ReadonlyArray<{
+    readonly id: DeliveryId
+    readonly webhookId: WebhookId
+    readonly dueAt: number | null
+  }>
+}
+
+/** Writes what can be written and answers the ids of what was not. */
+export const text = `
+with keyed as (
+  insert into idempotency (tenant_id, key, digest, resource_id, created_at)
+  select * from unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[], $5::timestamptz[])
+  on conflict do nothing
+  returning resource_id
+), keyless as (
+  select id from unnest($4::uuid[]) as k (id) except select resource_id from keyed
+), named as (
+  insert into message_uid (tenant_id, uid, digest, message_id)
+  select * from unnest($6::uuid[], $7::text[], $8::bytea[], $9::uuid[])
+    as n (tenant_id, uid, digest, id)
+  where n.id not in (select id from keyless)
+  on conflict do nothing
+  returning message_id
+), rejected as (
+  select id from keyless
+  union all
+  (select id from unnest($9::uuid[]) as n (id) except select message_id from named)
+), written as (
+  insert into message (id, tenant_id, type, uid, resource_type, resource_id, content_type, body,
+    fan_out, created_at)
+  select * from unnest($10::uuid[], $11::uuid[], $12::text[], $13::text[], $14::text[], $15::text[],
+    $16::text[], $17::bytea[], $18::int4[], $19::timestamptz[]) as m (id)
+  where m.id not in (select id from rejected)
+), held as (
+  insert into owed (delivery_id, tenant_id, webhook_id)
+  select delivery_id, tenant_id, webhook_id
+  from unnest($20::uuid[], $21::uuid[], $22::uuid[], $23::uuid[])
+    as d (delivery_id, message_id, tenant_id, webhook_id)
+  where message_id not in (select id from rejected)
+), backlog as (
+  insert into waiting (delivery_id, tenant_id, webhook_id, due_at)
+  select delivery_id, tenant_id, webhook_id, due_at
+  from unnest($24::uuid[], $25::uuid[], $26::uuid[], $27::uuid[], $28::timestamptz[])
+    as d (delivery_id, message_id, tenant_id, webhook_id, due_at)
+  where message_id not in (select id from rejected)
+)
+select id from rejected`
+
+/** Lists the parameters of the statement for a batch. */
+export const parameters = (batch: ReadonlyArray<Insertion>): ReadonlyArray<unknown> => {
+  const tenants = batch.map(({ message }) => toUuid(message.tenantId))
+  const ids = batch.map(({ message }) => toUuid(message.id))
+  return [
+    ...keyParameters(batch, tenants, ids),
+    ...uidParameters(batch, tenants, ids),
+    ...messageParameters(batch, tenants, ids),
+    ...deliveryParameters(batch, tenants, ids)
+  ]
+}
+
+type Uuids = ReadonlyArray<string>
+
+const keyParameters = (batch: ReadonlyArray<Insertion>, tenants: Uuids, ids: Uuids) => {
+  const places = placesOf(batch, tenants, ({ idempotencyKey }) => idempotencyKey)
+  return [
+    uuids(places.map((i) => tenants[i]!)),
+    texts(places.map((i) => storableOrNull(batch[i]!.idempotencyKey))),
+    bytes(places.map((i) => batch[i]!.digest)),
+    uuids(places.map((i) => ids[i]!)),
+    instants(places.map((i) => batch[i]!.message.createdAt))
+  ]
+}
+
+const uidParameters = (batch: ReadonlyArray<Insertion>, tenants: Uuids, ids: Uuids) => {
+  const places = placesOf(batch, tenants, ({ message }) => message.uid)
+  return [
+    uuids(places.map((i) => tenants[i]!)),
+    texts(places.map((i) => storableOrNull(batch[i]!.message.uid))),
+    bytes(places.map((i) => batch[i]!.digest)),
+    uuids(places.map((i) => ids[i]!))
+  ]
+}
+
+/** Finds the messages that have a name, in the order in which everybody takes names. */
+const placesOf = (
+  batch: ReadonlyArray<Insertion>,
+  tenants: Uuids,
+  nameOf: (insertion: Insertion) => string | null
+): ReadonlyArray<number> => {
+  const places: Array<{ readonly place: number; readonly name: string }> = []
+  for (let i = 0; i < batch.length; i++) {
+    const name = nameOf(batch[i]!)
+    if (name !== null) places.push({ place: i, name: tenants[i]! + name })
+  }
+  // The sort is stable, so the first of equal names stays the first.
+  if (places.length > 1) places.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+  return places.map(({ place }) => place)
+}
+
+const messageParameters = (batch: ReadonlyArray<Insertion>, tenants: Uuids, ids: Uuids) => [
+  uuids(ids),
+  uuids(tenants),
+  texts(batch.map(({ message }) => storable(message.type))),
+  texts(batch.map(({ message }) => storableOrNull(message.uid))),
+  texts(batch.map(({ message }) => storableOrNull(message.resource?.type ?? null))),
+  texts(batch.map(({ message }) => storableOrNull(message.resource?.id ?? null))),
+  texts(batch.map(({ message }) => storable(message.contentType))),
+  bytes(batch.map(({ message }) => message.body)),
+  ints(batch.map(({ message }) => message.fanOut)),
+  instants(batch.map(({ message }) => message.createdAt))
+]
+
+const deliveryParameters = (batch: ReadonlyArray<Insertion>, tenants: Uuids, ids: Uuids) => {
+  const held: Columns = { deliveries: [], messages: [], tenants: [], webhooks: [] }
+  const backlog: Columns = { deliveries: [], messages: [], tenants: [], webhooks: [] }
+  const dueAts: Array<number> = []
+  for (let i = 0; i < batch.length; i++) {
+    for (const { dueAt, id, webhookId } of batch[i]!.deliveries) {
+      const columns = dueAt === null ? held : backlog
+      columns.deliveries.push(toUuid(id))
+      columns.messages.push(ids[i]!)
+      columns.tenants.push(tenants[i]!)
+      columns.webhooks.push(toUuid(webhookId))
+      if (dueAt !== null) dueAts.push(dueAt)
+    }
+  }
+  return [...columnParameters(held), ...columnParameters(backlog), instants(dueAts)]
+}
+
+interface Columns {
+  readonly deliveries: Array<string>
+  readonly messages: Array<string>
+  readonly tenants: Array<string>
+  readonly webhooks: Array<string>
+}
+
+const columnParameters = ({ deliveries, messages, tenants, webhooks }: Columns) => [
+  uuids(deliveries),
+  uuids(messages),
+  uuids(tenants),
+  uuids(webhooks)
+]

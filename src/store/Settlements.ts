@@ -1,0 +1,203 @@
+/**
+ * The statement that writes what attempts came to.
+ *
+ * ```
+ *   fence ──► health, disabling ──► owed ──► waiting ──► attempts
+ * ```
+ *
+ * Under another epoch than the engine's it writes nothing. What an attempt does to its delivery
+ * depends on the row that it finds:
+ *
+ * - in `owed`: the row goes; a retry makes one in `waiting`;
+ * - in `waiting`, of the same round: the row goes, or waits for the retry;
+ * - in `waiting`, of a later round: only the number of attempts grows, so that the next gets its own;
+ * - nowhere: someone cancelled it, and the attempt is written as one that settled nothing.
+ *
+ * A row that has counted the attempt already is left alone, so the same batch may be written again.
+ * Health and webhooks are locked first, as by all who lock deliveries too, and in order of their ids.
+ */
+import type { Attempt } from "../domain/Attempt.ts"
+import { toUuid, type WebhookId } from "../domain/TypeId.ts"
+import type { DisabledReason, WebhookHealth } from "../domain/Webhook.ts"
+import {
+  bytes,
+  flags,
+  instants,
+  ints,
+  long,
+  longs,
+  storable,
+  storableOrNull,
+  texts,
+  uuids
+} from "./Parameters.ts"
+
+/** An attempt and what was decided: `DeliveryLog.Settlement`. */
+export interface Settled {
+  readonly attempt: Attempt
+  readonly tries: number
+  readonly health: WebhookHealth | null
+  readonly disable: DisabledReason | null
+}
+
+/** What the statement answers: who owns the deliveries, and those of which no row counted this. */
+export interface SettleRow {
+  readonly epoch: bigint
+  readonly holder: string
+  readonly loose: ReadonlyArray<string>
+}
+
+/** Writes a batch, unless another engine owns the deliveries. */
+export const text = `
+with fence as (
+  select from engine where only_row and epoch = $1
+), fared as (
+  insert into webhook_health (webhook_id, version, consecutive_failures, failing_since,
+    last_success_at, last_failure_at, circuit_open_until, circuit_openings, throttled_until)
+  select h.* from unnest($18::uuid[], $19::int8[], $20::int4[], $21::timestamptz[],
+    $22::timestamptz[], $23::timestamptz[], $24::timestamptz[], $25::int4[], $26::timestamptz[])
+    as h (webhook_id)
+  where exists (select from fence) and exists (select from webhook where id = h.webhook_id)
+  order by h.webhook_id
+  on conflict (webhook_id) do update set version = excluded.version,
+    consecutive_failures = excluded.consecutive_failures, failing_since = excluded.failing_since,
+    last_success_at = excluded.last_success_at, last_failure_at = excluded.last_failure_at,
+    circuit_open_until = excluded.circuit_open_until,
+    circuit_openings = excluded.circuit_openings, throttled_until = excluded.throttled_until
+  where webhook_health.version < excluded.version
+  returning 1
+), disabled as (
+  update webhook w set status = 'disabled', disabled_reason = d.reason, updated_at = d.at
+  from unnest($27::uuid[], $28::text[], $29::timestamptz[]) as d (id, reason, at)
+  where w.id = any ($27) and w.id = d.id and w.status = 'enabled' and exists (select from fence)
+    and (select count(*) from fared) >= 0
+  returning 1
+), s as materialized (
+  select * from unnest($2::uuid[], $3::int4[], $4::uuid[], $5::uuid[], $6::uuid[],
+    $7::timestamptz[], $8::int4[], $9::text[], $10::int4[], $11::text[], $12::text[],
+    $13::bytea[], $14::bool[], $15::timestamptz[], $16::text[], $17::int4[])
+    as s (delivery_id, number, id, tenant_id, webhook_id, started_at, duration_ms, class,
+      status_code, error, response_headers, response_body, response_truncated, next_at, settled,
+      tries)
+  where exists (select from fence)
+), fresh as (
+  delete from owed
+  where delivery_id = any ($2) and exists (select from fence)
+    and (select count(*) from disabled) >= 0
+  returning delivery_id
+), old as (
+  select delivery_id, number, next_at, settled, tries from s
+  where delivery_id not in (select delivery_id from fresh)
+), finished as (
+  delete from waiting w using old
+  where w.delivery_id = any (array(select delivery_id from old))
+    and w.delivery_id = old.delivery_id and w.attempts < old.number and w.tries = old.tries - 1
+    and old.settled is not null
+  returning w.delivery_id
+), postponed as (
+  update waiting w set attempts = old.number,
+    tries = case when w.tries = old.tries - 1 then old.tries else w.tries end,
+    due_at = case when w.tries = old.tries - 1 then old.next_at else w.due_at end
+  from old
+  where w.delivery_id = any (array(select delivery_id from old))
+    and w.delivery_id = old.delivery_id and w.attempts < old.number
+    and (old.settled is null or w.tries <> old.tries - 1)
+  returning w.delivery_id, w.tries = old.tries as is_of_round
+), kept as (
+  select delivery_id from fresh
+  union all select delivery_id from finished
+  union all select delivery_id from postponed where is_of_round
+), retried as (
+  insert into waiting (delivery_id, tenant_id, webhook_id, attempts, tries, due_at)
+  select delivery_id, tenant_id, webhook_id, number, tries, next_at from s
+  where settled is null and delivery_id in (select delivery_id from fresh)
+), written as (
+  insert into attempt (delivery_id, number, id, tenant_id, webhook_id, started_at, duration_ms,
+    class, status_code, error, response_headers, response_body, response_truncated, next_at,
+    settled)
+  select s.delivery_id, s.number, s.id, s.tenant_id, s.webhook_id, s.started_at, s.duration_ms,
+    s.class, s.status_code, s.error, s.response_headers::jsonb, s.response_body,
+    s.response_truncated, case when k.delivery_id is not null then s.next_at end,
+    case when k.delivery_id is not null then s.settled end
+  from s left join kept k on k.delivery_id = s.delivery_id
+  on conflict (delivery_id, number) do nothing
+)
+select epoch, holder,
+  array(select delivery_id from s where delivery_id not in (select delivery_id from kept)) as loose
+from engine where only_row`
+
+/** Lists the parameters of the statement for a batch of settlements of an engine. */
+export const parameters = (
+  epoch: number,
+  batch: ReadonlyArray<Settled>
+): ReadonlyArray<unknown> => [
+  long(epoch),
+  ...attemptParameters(batch),
+  ...healthParameters(batch),
+  ...disableParameters(batch)
+]
+
+const attemptParameters = (batch: ReadonlyArray<Settled>) => [
+  uuids(batch.map(({ attempt }) => toUuid(attempt.deliveryId))),
+  ints(batch.map(({ attempt }) => attempt.number)),
+  uuids(batch.map(({ attempt }) => toUuid(attempt.id))),
+  uuids(batch.map(({ attempt }) => toUuid(attempt.tenantId))),
+  uuids(batch.map(({ attempt }) => toUuid(attempt.webhookId))),
+  instants(batch.map(({ attempt }) => attempt.startedAt)),
+  ints(batch.map(({ attempt }) => attempt.durationMs)),
+  texts(batch.map(({ attempt }) => attempt.class)),
+  ints(batch.map(({ attempt }) => attempt.statusCode)),
+  texts(batch.map(({ attempt }) => storableOrNull(attempt.error))),
+  texts(batch.map(({ attempt }) => headersText(attempt.responseHeaders))),
+  bytes(batch.map(({ attempt }) => attempt.responseBody)),
+  flags(batch.map(({ attempt }) => attempt.responseTruncated)),
+  instants(batch.map(({ attempt }) => attempt.nextAt)),
+  texts(batch.map(({ attempt }) => attempt.settled)),
+  ints(batch.map(({ tries }) => tries))
+]
+
+/** What makes JSON unfit for Postgres is written in it as an escape. */
+const headersText = (headers: Attempt["responseHeaders"]): string | null => {
+  if (headers === null) return null
+  const json = JSON.stringify(headers)
+  return json.includes("\\u") ? JSON.stringify(storableHeaders(headers)) : json
+}
+
+/** Makes headers that Postgres can keep; see `Parameters.storable`. */
+export const storableHeaders = (
+  headers: NonNullable<Attempt["responseHeaders"]>
+): NonNullable<Attempt["responseHeaders"]> =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [storable(name), storable(value)])
+  )
+
+const healthParameters = (batch: ReadonlyArray<Settled>) => {
+  const last = new Map<WebhookId, WebhookHealth>()
+  for (const { attempt, health } of batch) if (health !== null) last.set(attempt.webhookId, health)
+  const healths = [...last.values()]
+  return [
+    uuids([...last.keys()].map(toUuid)),
+    longs(healths.map((health) => health.version)),
+    ints(healths.map((health) => health.consecutiveFailures)),
+    instants(healths.map((health) => health.failingSince)),
+    instants(healths.map((health) => health.lastSuccessAt)),
+    instants(healths.map((health) => health.lastFailureAt)),
+    instants(healths.map((health) => health.circuitOpenUntil)),
+    ints(healths.map((health) => health.circuitOpenings)),
+    instants(healths.map((health) => health.throttledUntil))
+  ]
+}
+
+const disableParameters = (batch: ReadonlyArray<Settled>) => {
+  const first = new Map<WebhookId, { readonly reason: DisabledReason; readonly at: number }>()
+  for (const { attempt, disable } of batch) {
+    if (disable === null || first.has(attempt.webhookId)) continue
+    first.set(attempt.webhookId, { reason: disable, at: attempt.startedAt + attempt.durationMs })
+  }
+  const entries = [...first.values()]
+  return [
+    uuids([...first.keys()].map(toUuid)),
+    texts(entries.map(({ reason }) => reason)),
+    instants(entries.map(({ at }) => at))
+  ]
+}

@@ -1,0 +1,122 @@
+/**
+ * What the stores of messages and deliveries do where they keep them in SQL: a function of the layer
+ * under test.
+ */
+import { assert, type Vitest } from "@effect/vitest"
+import { Cause, Effect, Exit, Option } from "effect"
+import { SqlClient } from "effect/sql/SqlClient"
+import { firstPage } from "../../src/domain/Page.ts"
+import { fromUuid, toUuid } from "../../src/domain/TypeId.ts"
+import { DeliveryLog } from "../../src/store/DeliveryLog.ts"
+import { DeliveryQueue } from "../../src/store/DeliveryQueue.ts"
+import { MessageRepo } from "../../src/store/MessageRepo.ts"
+import { Fenced } from "../../src/store/Ownership.ts"
+import * as Partitions from "../../src/store/Partitions.ts"
+import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
+import { exhausted, failed, health, publish, settlement, type Stage, tenantWith } from "./Stage.ts"
+
+const day = 86_400_000
+
+/** Adds the tests. */
+export const suite = (it: Vitest.MethodsNonLive<Stage | SqlClient>) => {
+  it.effect("settle of an engine that another one followed writes nothing and dies", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      const log = yield* DeliveryLog
+      const { tenant, webhook } = yield* tenantWith(1)
+      const { delivery: id } = yield* publish(tenant, [webhook])
+      const waiting = yield* publish(tenant, [webhook], {}, 1_000)
+      const delivery = { tenantId: tenant, webhookId: webhook }
+      const batch = [
+        yield* settlement({ ...delivery, id }, failed(5_000), { health: health(4) }),
+        yield* settlement({ ...delivery, id: waiting.delivery }, exhausted, { disable: "gone" })
+      ] as const
+      yield* sql`update engine set epoch = epoch + 1, holder = 'another'`
+      const exit = yield* Effect.exit(log.settle(batch))
+      yield* sql`update engine set epoch = epoch - 1`
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      const defect = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+      assert.instanceOf(defect, Fenced)
+      assert.match(String(defect), /another/)
+      for (const one of [id, waiting.delivery]) {
+        const found = Option.getOrThrow(yield* log.find(tenant, one))
+        assert.deepInclude(found, { status: "pending", attempts: 0 })
+        assert.deepStrictEqual(yield* log.attempts(tenant, one), [])
+      }
+      const found = yield* (yield* WebhookRepo).get(tenant, webhook)
+      assert.deepStrictEqual([found.status, found.health.version], ["enabled", 0])
+      yield* log.settle(batch)
+      assert.strictEqual((yield* log.attempts(tenant, id)).length, 1)
+    })
+  )
+
+  it.effect("deliveries of several days are found where each day's partition keeps them", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      const log = yield* DeliveryLog
+      const queue = yield* DeliveryQueue
+      const start = 20_000 * day
+      yield* Partitions.ensure(start)
+      const { tenant, webhook } = yield* tenantWith(1)
+      // The last of these days has no partition of its own. The clock stands: a pool of connections
+      // would live through all the years.
+      const made = yield* Effect.forEach([0, 1, 2, 3, 4, 5], (i) => {
+        const id = fromUuid("message", Partitions.firstId(start + i * day + 1))
+        return publish(tenant, [webhook], { id }, i % 2 === 0 ? null : start)
+      })
+      const due = (message: (typeof made)[number]) => ({
+        id: message.delivery,
+        tenantId: tenant,
+        webhookId: webhook
+      })
+      const [first, ...rest] = yield* Effect.forEach(made.slice(0, 5), (message, i) =>
+        settlement(due(message), i === 1 ? failed(start) : i === 2 ? exhausted : {})
+      )
+      yield* log.settle([first!, ...rest])
+      const places = yield* sql<{ readonly message: string; readonly attempt: string | null }>`
+        select m.tableoid::regclass::text as message, a.tableoid::regclass::text as attempt
+        from message m left join attempt a on message_of(a.delivery_id) = m.id
+        where m.tenant_id = ${toUuid(tenant)} order by m.id`
+      assert.strictEqual(places[1]?.message, Partitions.nameOf("message", start + day))
+      assert.strictEqual(places[1]?.attempt, Partitions.nameOf("attempt", start + day))
+      assert.strictEqual(new Set(places.map(({ message }) => message)).size, 5)
+      assert.deepStrictEqual(places[5], { message: "message_default", attempt: null })
+
+      const newest = made.toReversed()
+      const all = yield* log.list(tenant, firstPage, {
+        webhookId: null,
+        messageId: null,
+        type: null,
+        status: null,
+        statusCodeClass: null
+      })
+      assert.deepStrictEqual(
+        all.data.map(({ id, status }) => [id, status]),
+        newest.map(({ delivery }, i) => [
+          delivery,
+          ["pending", "delivered", "delivered", "exhausted", "waiting", "delivered"][i]
+        ])
+      )
+      const messages = yield* (yield* MessageRepo).list(
+        tenant,
+        { ...firstPage, after: start + day, before: start + 4 * day },
+        { type: null, resourceType: null, resourceId: null, includeBody: true }
+      )
+      assert.deepStrictEqual(
+        messages.data.map(({ id }) => id),
+        newest.slice(2, 5).map(({ id }) => id)
+      )
+      const pulled = yield* queue.pull({
+        webhookId: webhook,
+        now: start,
+        limit: 10,
+        bytesMax: 1_000,
+        held: new Set()
+      })
+      assert.deepStrictEqual(
+        pulled.deliveries.map(({ message }) => Buffer.from(message.body).toString()),
+        [made[1]!, made[5]!].map(({ body }) => Buffer.from(body).toString())
+      )
+    })
+  )
+}
