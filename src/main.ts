@@ -8,6 +8,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as CliError from "effect/cli/CliError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
@@ -31,14 +32,19 @@ const onSignal = () => {
 process.once("SIGTERM", onSignal).once("SIGINT", onSignal)
 
 const teardown: Runtime.Teardown = (exit, onExit) =>
-  Runtime.defaultTeardown(exit, (code) => onExit(code === 130 ? 0 : code))
+  Runtime.defaultTeardown(exit, (code) => onExit(code === 130 ? 0 : code || exitCode()))
+
+const exitCode = () => Number(process.exitCode ?? 0)
 
 run.pipe(
-  Effect.catchTag("SettingInvalid", (error) =>
-    Effect.sync(() => {
-      console.error(error.message)
-      process.exitCode = 1
-    })
+  // What was expected to go wrong is one line; the command line words its own refusals.
+  Effect.catch((error) =>
+    CliError.isCliError(error)
+      ? Effect.fail(error)
+      : Effect.sync(() => {
+          console.error(error.message)
+          process.exitCode = 1
+        })
   ),
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain({ teardown })

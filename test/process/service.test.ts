@@ -145,7 +145,7 @@ describe("the service", () => {
     ["POSTHASTE_LOG_LEVEL", "loud"],
     ["POSTHASTE_ALLOW_NETWORKS", "10/8"],
     ["POSTHASTE_SHUTDOWN_TIMEOUT", "soon"],
-    ["POSTHASTE_DATABASE_URL", "postgres://127.0.0.1:1/none"]
+    ["POSTHASTE_DATABASE_URL", "postgres://nobody:hidden@127.0.0.1:1/none"]
   ])("does not start with a wrong %s, and says so in one line", (name, value) => {
     const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
     const run = spawnSync(process.execPath, [main, "serve"], {
@@ -156,7 +156,8 @@ describe("the service", () => {
     assert.notStrictEqual(run.status, 0)
     const said = `${run.stdout}${run.stderr}`.trim().split("\n")
     assert.lengthOf(said, 1, said.join("\n"))
-    if (name !== "POSTHASTE_DATABASE_URL") assert.include(said[0], name)
+    assert.include(said[0], name === "POSTHASTE_DATABASE_URL" ? "127.0.0.1:1/none" : name)
+    assert.notInclude(said[0], "hidden")
   })
 
   it("keeps 49 webhooks as fast as they were beside one that never answers", async () => {

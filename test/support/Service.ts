@@ -47,6 +47,9 @@ export interface Answer {
   readonly json: any
 }
 
+const children = new Set<ChildProcess>()
+process.once("exit", () => children.forEach((child) => child.kill("SIGKILL")))
+
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 
 /** Prepares a service on a free port; `start` starts it. */
@@ -77,6 +80,8 @@ export const makeService = async (options: ServiceOptions = {}): Promise<Service
       }
     })
     child = started
+    children.add(started)
+    started.once("exit", () => children.delete(started))
     ended = once(started, "exit")
     started.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()))
     started.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()))
@@ -101,8 +106,6 @@ export const makeService = async (options: ServiceOptions = {}): Promise<Service
     child = undefined
     return running.exitCode
   }
-
-  process.once("exit", () => child?.kill("SIGKILL"))
 
   return {
     baseUrl,
