@@ -4,9 +4,9 @@
  */
 import { Effect, Option } from "effect"
 import { IdempotencyConflict } from "../domain/Message.ts"
-import type { PageRequest } from "../domain/Page.ts"
-import { createdAt, type TenantId } from "../domain/TypeId.ts"
+import type { TenantId } from "../domain/TypeId.ts"
 import { type Webhook, WebhookUidTaken } from "../domain/Webhook.ts"
+import * as IdRange from "./IdRange.ts"
 import { MemoryTables, pairKey } from "./MemoryTables.ts"
 import type { Edited, WebhookTable } from "./WebhookTable.ts"
 
@@ -77,12 +77,13 @@ export const make = Effect.gen(function* () {
 
   const page: WebhookTable["page"] = (tenantId, request, { status, text }) =>
     Effect.sync(() => {
+      const range = IdRange.ofPage("webhook", request)
       const wanted = text?.toLowerCase()
       const found = [...webhooks.values()]
         .filter(
           (webhook) =>
             webhook.tenantId === tenantId &&
-            within(webhook, request) &&
+            IdRange.contains(range, webhook.id) &&
             (status === null || webhook.status === status) &&
             (wanted === undefined ||
               [webhook.name, webhook.uid, webhook.url].some((field) =>
@@ -90,10 +91,7 @@ export const make = Effect.gen(function* () {
               ))
         )
         .sort(oldestFirst)
-      return (request.cursor?.direction === "newer" ? found : found.toReversed()).slice(
-        0,
-        request.limit + 1
-      )
+      return (range.newer ? found : found.toReversed()).slice(0, request.limit + 1)
     })
 
   const table: WebhookTable = {
@@ -128,8 +126,3 @@ export const make = Effect.gen(function* () {
 
 /** Ids of one kind sort by their text as their UUIDs do. */
 const oldestFirst = (a: Webhook, b: Webhook): number => (a.id < b.id ? -1 : 1)
-
-const within = ({ id }: Webhook, { cursor, before, after }: PageRequest): boolean =>
-  (cursor === null || (cursor.direction === "newer" ? id > cursor.id : id < cursor.id)) &&
-  (before === null || createdAt(id) < before) &&
-  (after === null || createdAt(id) >= after)

@@ -9,8 +9,9 @@ import { Effect, Option } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 import { IdempotencyConflict } from "../domain/Message.ts"
-import { toUuid, type WebhookId } from "../domain/TypeId.ts"
+import { toUuid } from "../domain/TypeId.ts"
 import { type Webhook, WebhookUidTaken } from "../domain/Webhook.ts"
+import * as IdRange from "./IdRange.ts"
 import * as WebhookRow from "./WebhookRow.ts"
 import type { Edited, WebhookTable } from "./WebhookTable.ts"
 
@@ -183,16 +184,11 @@ export const make = Effect.gen(function* () {
   })
 
   const page: WebhookTable["page"] = (tenantId, request, filter) => {
-    const { cursor, limit } = request
-    const newer = cursor?.direction === "newer"
-    const clauses = [sql`w.tenant_id = ${toUuid(tenantId)}`]
-    if (cursor !== null) {
-      // A cursor's id is a TypeID by its form; of which kind does not matter for its place.
-      const at = toUuid(cursor.id as WebhookId)
-      clauses.push(newer ? sql`w.id > ${at}` : sql`w.id < ${at}`)
-    }
-    if (request.before !== null) clauses.push(sql`w.id < ${firstUuidAt(request.before)}`)
-    if (request.after !== null) clauses.push(sql`w.id >= ${firstUuidAt(request.after)}`)
+    const { above, below, newer } = IdRange.ofPage("webhook", request)
+    const clauses = [
+      sql`w.tenant_id = ${toUuid(tenantId)}`,
+      sql`w.id > ${toUuid(above)} and w.id < ${toUuid(below)}`
+    ]
     if (filter.status !== null) clauses.push(sql`w.status = ${filter.status}`)
     if (filter.text !== null) {
       const pattern = `%${filter.text.replaceAll(/[\\%_]/g, "\\$&")}%`
@@ -201,8 +197,8 @@ export const make = Effect.gen(function* () {
       )
     }
     const tail = newer
-      ? sql`order by w.id limit ${limit + 1}`
-      : sql`order by w.id desc limit ${limit + 1}`
+      ? sql`order by w.id limit ${request.limit + 1}`
+      : sql`order by w.id desc limit ${request.limit + 1}`
     return read(sql.and(clauses), tail)
   }
 
@@ -243,10 +239,3 @@ const firstStep: Step = {
 const deletedSince = new IdempotencyConflict({
   detail: "The webhook that this Idempotency-Key made was deleted since"
 })
-
-/** The lowest UUIDv7 of an instant, epoch milliseconds, kept within the 48 bits that it has. */
-const firstUuidAt = (ms: number): string => {
-  const within = Math.min(Math.max(Math.ceil(ms), 0), 2 ** 48 - 1)
-  const hex = within.toString(16).padStart(12, "0")
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`
-}
