@@ -1,7 +1,7 @@
 /** Whether a dead webhook slows its neighbours. */
 import { type Cell, loads, warmUp } from "../rig/Cell.ts"
 import { eventType } from "../rig/Body.ts"
-import { median, percentile } from "../rig/Stats.ts"
+import { percentile, sorted } from "../rig/Stats.ts"
 import type { Load } from "../rig/Load.ts"
 
 const count = 100
@@ -30,7 +30,7 @@ export const deadneighbour: Cell = {
       const alive: Array<Load> = [await measure(false), await measure(false)]
       const dead: Array<Load> = [await bench.watch(rig, () => measure(true)), await measure(true)]
       const p99 = (list: ReadonlyArray<Load>) =>
-        median(list.map((load) => percentile(load.deliveryLatency, 99)))
+        percentile(sorted(list.flatMap((load) => [...load.deliveryLatency])), 99)
       const lost = [...alive, ...dead].reduce((sum, load) => sum + load.lost, 0)
       return {
         figures: [

@@ -1,5 +1,5 @@
 /** What failures and their retries cost. */
-import { type Cell, costs, loads, open, warmUp } from "../rig/Cell.ts"
+import { type Cell, costsAtRate, loads, open, warmUp } from "../rig/Cell.ts"
 import { percentile } from "../rig/Stats.ts"
 
 const retry = {
@@ -8,7 +8,7 @@ const retry = {
   jitter: 0.1
 }
 
-/** Asks what a share of failing attempts costs, retries a second later included. */
+/** Asks what a share of failing attempts costsAtRate, retries a second later included. */
 const failing = (percent: number): Cell => ({
   name: `failing${percent}`,
   asks: `What does it cost when ${percent} % of attempts fail and are tried again after a second?`,
@@ -44,7 +44,13 @@ const failing = (percent: number): Cell => ({
             value: percentile(load.deliveryLatency, 99),
             reference: { name: "without failures", value: percentile(healthy.deliveryLatency, 99) }
           },
-          ...costs(load)
+          ...costsAtRate(load).map((figure, i) => ({
+            ...figure,
+            reference: {
+              name: "without failures",
+              value: costsAtRate(healthy)[i]?.value ?? Number.NaN
+            }
+          }))
         ],
         details: [
           loads([

@@ -1,5 +1,5 @@
 /** Whether receivers that take their time leave the engine idle. */
-import { type Cell, costs, loads, open, warmUp } from "../rig/Cell.ts"
+import { type Cell, costsAtRate, loads, open, warmUp } from "../rig/Cell.ts"
 import { eventType } from "../rig/Body.ts"
 
 const receivers = 8
@@ -46,7 +46,7 @@ const slow = (delayMs: number): Cell => ({
               target: { atLeast: rate * 0.9 },
               reference: { name: "slots / delay", value: ceiling }
             },
-            ...costs(load)
+            ...costsAtRate(load)
           ],
           details: [loads([[`${rate}/s, ${delayMs} ms`, load]])]
         }

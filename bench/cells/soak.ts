@@ -1,5 +1,5 @@
 /** Whether it stays as it is for as long as one cares to look. */
-import { type Cell, costs, loads, open, warmUp } from "../rig/Cell.ts"
+import { type Cell, costsAtRate, loads, open, warmUp } from "../rig/Cell.ts"
 import * as Cpu from "../rig/Cpu.ts"
 import { monotonicMs } from "../rig/MonotonicClock.ts"
 import { percentile, slope } from "../rig/Stats.ts"
@@ -41,7 +41,7 @@ export const soak: Cell = {
             name: "rise of memory in the second half, MB per minute",
             value: slope(memory.slice(Math.floor(memory.length / 2)))
           },
-          ...costs(load)
+          ...costsAtRate(load)
         ],
         details: [loads([[`${rate}/s`, load]])]
       }

@@ -14,8 +14,14 @@ export const percentile = (samples: Sorted, p: number): number =>
     ? Number.NaN
     : samples[Math.max(0, Math.ceil((p / 100) * samples.length) - 1)]!
 
-/** Reads the median; NaN of nothing. */
-export const median = (samples: Iterable<number>): number => percentile(sorted(samples), 50)
+/** Reads the median, between the two in the middle of an even number; NaN of nothing. */
+export const median = (samples: Iterable<number>): number => {
+  const all = sorted(samples)
+  const middle = all.length / 2
+  return all.length % 2 === 1
+    ? all[Math.floor(middle)]!
+    : ((all[middle - 1] ?? Number.NaN) + (all[middle] ?? Number.NaN)) / 2
+}
 
 /** Fits a straight line through points and returns its rise per unit of x. */
 export const slope = (points: ReadonlyArray<readonly [x: number, y: number]>): number => {
