@@ -10,22 +10,25 @@ import type { ApiKey, Tenant } from "../domain/Tenant.ts"
 import type { DeliveryId, MessageId, TenantId, WebhookId } from "../domain/TypeId.ts"
 import type { Webhook } from "../domain/Webhook.ts"
 
-export class MemoryTables extends Context.Service<MemoryTables, {
-  readonly tenants: Map<TenantId, Tenant>
-  /** By the hex SHA-256 of the key. */
-  readonly keys: Map<string, ApiKey>
-  readonly webhooks: Map<WebhookId, Webhook>
-  readonly messages: Map<MessageId, Message>
-  /** By tenant and uid: see `pairKey`. */
-  readonly uids: Map<string, KeyRow>
-  /** By tenant and idempotency key: see `pairKey`. */
-  readonly idempotency: Map<string, KeyRow>
-  readonly owed: Map<DeliveryId, OwedRow>
-  readonly waiting: Map<DeliveryId, WaitingRow>
-  /** In the order of their numbers. */
-  readonly attempts: Map<DeliveryId, Array<Attempt>>
-  readonly cancelled: Map<DeliveryId, CancelledRow>
-}>()("posthaste/store/MemoryTables") {
+export class MemoryTables extends Context.Service<
+  MemoryTables,
+  {
+    readonly tenants: Map<TenantId, Tenant>
+    /** By the hex SHA-256 of the key. */
+    readonly keys: Map<string, ApiKey>
+    readonly webhooks: Map<WebhookId, Webhook>
+    readonly messages: Map<MessageId, Message>
+    /** By tenant and uid: see `pairKey`. */
+    readonly uids: Map<string, KeyRow>
+    /** By tenant and idempotency key: see `pairKey`. */
+    readonly idempotency: Map<string, KeyRow>
+    readonly owed: Map<DeliveryId, OwedRow>
+    readonly waiting: Map<DeliveryId, WaitingRow>
+    /** In the order of their numbers. */
+    readonly attempts: Map<DeliveryId, Array<Attempt>>
+    readonly cancelled: Map<DeliveryId, CancelledRow>
+  }
+>()("posthaste/store/MemoryTables") {
   static readonly layer = Layer.sync(MemoryTables, () =>
     MemoryTables.of({
       tenants: new Map(),
@@ -38,7 +41,8 @@ export class MemoryTables extends Context.Service<MemoryTables, {
       waiting: new Map(),
       attempts: new Map(),
       cancelled: new Map()
-    }))
+    })
+  )
 }
 
 /** What a uid or an idempotency key was used for. */
