@@ -10,7 +10,17 @@
  *
  * Ending is the closing of this scope, from the top of the drawing to the bottom.
  */
-import { Console, Duration, Effect, FileSystem, Layer, Option, Path, Redacted } from "effect"
+import {
+  Console,
+  Context,
+  Duration,
+  Effect,
+  FileSystem,
+  Layer,
+  Option,
+  Path,
+  Redacted
+} from "effect"
 import * as Engine from "./Engine.ts"
 import { version } from "./domain/Version.ts"
 import * as Http from "./http/Http.ts"
@@ -30,6 +40,8 @@ export const layer = (settings: Settings) =>
         gracefulShutdownTimeout: Duration.times(settings.shutdownTimeout, 0.3)
       })
     ),
+    // Before the first request can come: whoever finds the service ready finds the key.
+    Layer.provideMerge(FirstStart.layer(settings)),
     Layer.provideMerge(layerEngine(settings)),
     Layer.provide(layerLogging(settings))
   )
@@ -63,23 +75,44 @@ const layerLogging = (settings: Settings) =>
     level: settings.logLevel
   })
 
-/** Makes what the first start needs, and says where everything is. */
+/** Says where everything is, once it is there. */
 const announce = (settings: Settings) =>
   Effect.gen(function* () {
     const database = yield* Database
-    const key = yield* adminKey(settings)
-    const base = `http://${settings.host.includes(":") ? `[${settings.host}]` : settings.host}:${settings.port}`
+    const { adminKey } = yield* FirstStart
+    const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host
+    const base = `http://${host}:${settings.port}`
+    const ground =
+      database.kind === "pglite"
+        ? `embedded in ${settings.dataDir}: survives a kill, not a power cut`
+        : "Postgres"
     const lines = [
       `Posthaste ${version}`,
       `  listening   ${base}`,
       `  docs        ${base}/docs`,
-      database.kind === "pglite"
-        ? `  database    embedded in ${settings.dataDir}: survives a kill, not a power cut`
-        : "  database    Postgres",
-      ...key
+      `  database    ${ground}`,
+      ...(adminKey === null ? [] : [`  admin key   ${adminKey}`])
     ]
     yield* Console.log(lines.join("\n"))
   })
+
+/** What the first start made, or found made: the default tenant and the admin key. */
+class FirstStart extends Context.Service<
+  FirstStart,
+  {
+    /** How people are told of the admin key, or null when nobody here knows it. */
+    readonly adminKey: string | null
+  }
+>()("posthaste/Server/FirstStart") {
+  static readonly layer = (settings: Settings) =>
+    Layer.effect(
+      FirstStart,
+      Effect.gen(function* () {
+        yield* (yield* TenantRepo).ensureDefault
+        return FirstStart.of({ adminKey: yield* adminKey(settings) })
+      })
+    )
+}
 
 /**
  * Makes the first admin key, or takes the one from the settings.
@@ -93,7 +126,6 @@ const adminKey = Effect.fnUntraced(function* (settings: Settings) {
   const tenants = yield* TenantRepo
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  yield* tenants.ensureDefault
   const file = path.join(settings.dataDir, "admin-key")
   if (Option.isSome(settings.adminKey)) {
     yield* tenants.importKey({
@@ -102,7 +134,7 @@ const adminKey = Effect.fnUntraced(function* (settings: Settings) {
       name: "POSTHASTE_ADMIN_KEY",
       scopes: ["admin"]
     })
-    return ["  admin key   as set by POSTHASTE_ADMIN_KEY"]
+    return "as set by POSTHASTE_ADMIN_KEY"
   }
   if ((yield* tenants.adminKeys) === 0) {
     const { key } = yield* tenants.createKey({
@@ -114,7 +146,6 @@ const adminKey = Effect.fnUntraced(function* (settings: Settings) {
     yield* fs.makeDirectory(settings.dataDir, { recursive: true, mode: 0o700 })
     yield* fs.writeFileString(file, `${Redacted.value(key)}\n`, { mode: 0o600 })
   }
-  if (!(yield* fs.exists(file))) return []
-  const shown = settings.local ? (yield* fs.readFileString(file)).trim() : `in ${file}`
-  return [`  admin key   ${shown}`]
+  if (!(yield* fs.exists(file))) return null
+  return settings.local ? (yield* fs.readFileString(file)).trim() : `in ${file}`
 })
