@@ -137,13 +137,13 @@ const adminKey = Effect.fnUntraced(function* (settings: Settings) {
     return "as set by POSTHASTE_ADMIN_KEY"
   }
   if ((yield* tenants.adminKeys) === 0) {
+    yield* fs.makeDirectory(settings.dataDir, { recursive: true, mode: 0o700 })
     const { key } = yield* tenants.createKey({
       tenantId: null,
       name: "first admin key",
       scopes: ["admin"],
       expiresAt: null
     })
-    yield* fs.makeDirectory(settings.dataDir, { recursive: true, mode: 0o700 })
     yield* fs.writeFileString(file, `${Redacted.value(key)}\n`, { mode: 0o600 })
   }
   if (!(yield* fs.exists(file))) return null

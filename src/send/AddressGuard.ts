@@ -92,7 +92,9 @@ const make = Effect.fnUntraced(function* (options: AddressGuardOptions) {
   return AddressGuard.of({
     url: (text) => {
       const parsed = URL.parse(text)
-      const refused = textRule(text) ?? (parsed === null ? malformed : policy.url(parsed))
+      const refused =
+        textRule(text) ??
+        (parsed === null ? malformed : (lengthRule(parsed.href) ?? policy.url(parsed)))
       return parsed !== null && refused === undefined
         ? Result.succeed(parsed)
         : Result.fail(new UrlNotAllowed({ detail: (refused ?? malformed).detail }))
@@ -171,7 +173,6 @@ const policyOf = (options: AddressGuardOptions): Policy => {
     if (parsed.username !== "" || parsed.password !== "") {
       return refuse("userinfo", "The URL holds a user name or password; send a header instead.")
     }
-    if (parsed.href.length > urlLengthMax) return tooLong
     const port = portOf(parsed)
     if (port === 0) return refuse("port", "Port 0 is no port.")
     const host = hostOf(parsed)
@@ -190,11 +191,18 @@ const policyOf = (options: AddressGuardOptions): Policy => {
   return { url, address, loopback }
 }
 
+/** What a webhook may name; a URL that data is rendered into may grow beyond it. */
 const urlLengthMax = 2_048
+
+const lengthRule = (text: string): Refused | undefined =>
+  text.length > urlLengthMax
+    ? refuse("length", `The URL is longer than ${urlLengthMax} characters.`)
+    : undefined
 
 /** Judges what parsing would hide: the parser drops tabs and turns backslashes into slashes. */
 const textRule = (text: string): Refused | undefined => {
-  if (text.length > urlLengthMax) return tooLong
+  const long = lengthRule(text)
+  if (long !== undefined) return long
   if (/[\s\p{Cc}\\]/u.test(text)) {
     return refuse("characters", "The URL holds white space, a control character or a backslash.")
   }
@@ -239,8 +247,6 @@ const ownAddresses = () =>
 const refuse = (rule: string, detail: string): Refused => ({ _tag: "Refused", rule, detail })
 
 const malformed = refuse("malformed", "This is no URL.")
-
-const tooLong = refuse("length", `The URL is longer than ${urlLengthMax} characters.`)
 
 // The address itself stays unsaid: an answer of DNS would tell a tenant how our networks look.
 const inNetwork = (host: string, rule: string): Refused =>
