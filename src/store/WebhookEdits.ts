@@ -3,10 +3,29 @@
  */
 import type { Redacted } from "effect"
 import { createdAt, type SecretId, type TenantId, type WebhookId } from "../domain/TypeId.ts"
-import { healthy, type Webhook, type WebhookFields, type WebhookStatus } from "../domain/Webhook.ts"
+import {
+  healthy,
+  type Webhook,
+  type WebhookFields,
+  type WebhookSettings,
+  type WebhookStatus
+} from "../domain/Webhook.ts"
 
 /** How many secrets of a webhook sign at once, at most. */
 export const secretsMax = 4
+
+/** A new current secret; the former ones sign on for `graceMs` at most. */
+export interface Rotation {
+  readonly id: SecretId
+  readonly key: Redacted.Redacted<Uint8Array>
+  readonly graceMs: number
+}
+
+/** What of a webhook is changed: the fields, the settings and the secret that are given. */
+export interface WebhookUpdate extends Partial<Omit<WebhookFields, "settings">> {
+  readonly settings?: Partial<WebhookSettings>
+  readonly rotation?: Rotation
+}
 
 /** Makes the webhook that is registered. Its id says when it was made, and lists go by the id. */
 export const registered = (input: {
@@ -39,12 +58,8 @@ export const registered = (input: {
   }
 }
 
-/** Replaces the fields that are given, and nothing else that the object may carry. */
-export const withFields = (
-  webhook: Webhook,
-  fields: Partial<WebhookFields>,
-  now: number
-): Webhook => {
+/** Changes what is given, and nothing else that the object may carry. */
+export const withUpdate = (webhook: Webhook, update: WebhookUpdate, now: number): Webhook => {
   const {
     uid = webhook.uid,
     name = webhook.name,
@@ -54,10 +69,11 @@ export const withFields = (
     eventTypes = webhook.eventTypes,
     resources = webhook.resources,
     headers = webhook.headers,
-    settings = webhook.settings
-  } = fields
+    settings,
+    rotation
+  } = update
   return {
-    ...webhook,
+    ...(rotation === undefined ? webhook : withSecret(webhook, rotation, now)),
     uid,
     name,
     description,
@@ -66,7 +82,7 @@ export const withFields = (
     eventTypes,
     resources,
     headers,
-    settings,
+    settings: settings === undefined ? webhook.settings : { ...webhook.settings, ...settings },
     updatedAt: now
   }
 }
@@ -110,15 +126,7 @@ export const withStatus = (webhook: Webhook, status: WebhookStatus, now: number)
  * A former secret that was to end earlier still does. Ended ones are dropped, and the oldest ones
  * beyond `secretsMax`.
  */
-export const withSecret = (
-  webhook: Webhook,
-  rotation: {
-    readonly id: SecretId
-    readonly key: Redacted.Redacted<Uint8Array>
-    readonly graceMs: number
-  },
-  now: number
-): Webhook => {
+export const withSecret = (webhook: Webhook, rotation: Rotation, now: number): Webhook => {
   const end = now + rotation.graceMs
   const former = webhook.secrets
     .map((secret) => ({ ...secret, expiresAt: Math.min(secret.expiresAt ?? end, end) }))

@@ -48,14 +48,15 @@ export const make = Effect.gen(function* () {
     return { webhook, previous: null }
   })
 
-  const edit: WebhookTable["edit"] = Effect.fnUntraced(function* (tenantId, id, change) {
-    const previous = ofTenant(tenantId, webhooks.get(id))
-    if (previous === undefined) return Option.none<Edited>()
-    const webhook = change(previous)
-    if (uidTaken(webhook)) return yield* new WebhookUidTaken({})
-    webhooks.set(id, webhook)
-    return Option.some({ webhook, previous })
-  })
+  const edit: WebhookTable["edit"] = (tenantId, id, change) =>
+    Effect.gen(function* () {
+      const previous = ofTenant(tenantId, webhooks.get(id))
+      if (previous === undefined) return Option.none<Edited>()
+      const webhook = yield* Effect.fromResult(change(previous))
+      if (uidTaken(webhook)) return yield* new WebhookUidTaken({})
+      webhooks.set(id, webhook)
+      return Option.some({ webhook, previous })
+    })
 
   const remove: WebhookTable["remove"] = (tenantId, id, now) =>
     Effect.sync(() => {

@@ -12,6 +12,7 @@ import {
   Layer,
   Option,
   type Redacted,
+  Result,
   Schema,
   type Scope,
   Stream
@@ -28,7 +29,14 @@ import {
   type WebhookUidTaken
 } from "../domain/Webhook.ts"
 import { StoreError } from "./StoreError.ts"
-import { registered, withFields, withSecret, withStatus } from "./WebhookEdits.ts"
+import {
+  registered,
+  type Rotation,
+  type WebhookUpdate,
+  withSecret,
+  withStatus,
+  withUpdate
+} from "./WebhookEdits.ts"
 import * as WebhookCommits from "./WebhookCommits.ts"
 import * as WebhookMemory from "./WebhookMemory.ts"
 import * as WebhookSql from "./WebhookSql.ts"
@@ -41,12 +49,12 @@ export class WebhookRepo extends Context.Service<
     readonly create: (
       input: NewWebhook
     ) => Effect.Effect<Webhook, WebhookUidTaken | IdempotencyConflict | StoreError>
-    /** Replaces the named fields. */
-    readonly update: (
+    /** Replaces the named fields and settings. What is not named stays as others left it. */
+    readonly update: <E = never>(
       tenantId: TenantId,
       ref: string,
-      fields: Partial<WebhookFields>
-    ) => Effect.Effect<Webhook, WebhookNotFound | WebhookUidTaken | StoreError>
+      update: Decided<WebhookUpdate, E>
+    ) => Effect.Effect<Webhook, E | WebhookNotFound | WebhookUidTaken | StoreError>
     /** Sets the status: a person pauses or resumes. Resuming closes the circuit to one probe. */
     readonly setStatus: (
       tenantId: TenantId,
@@ -54,15 +62,11 @@ export class WebhookRepo extends Context.Service<
       status: WebhookStatus
     ) => Effect.Effect<Webhook, WebhookNotFound | StoreError>
     /** Makes a new current secret; the former ones sign on for `graceMs` at most. */
-    readonly rotateSecret: (
+    readonly rotateSecret: <E = never>(
       tenantId: TenantId,
       ref: string,
-      rotation: {
-        readonly id: SecretId
-        readonly key: Redacted.Redacted<Uint8Array>
-        readonly graceMs: number
-      }
-    ) => Effect.Effect<Webhook, WebhookNotFound | StoreError>
+      rotation: Decided<Rotation, E>
+    ) => Effect.Effect<Webhook, E | WebhookNotFound | StoreError>
     /** Removes a webhook; what was still owed to it becomes `cancelled`. */
     readonly delete: (
       tenantId: TenantId,
@@ -125,6 +129,15 @@ export interface NewWebhook {
   readonly idempotency: Idempotency | null
 }
 
+/**
+ * A change that is known beforehand, or one that is decided on the webhook as it is under its lock.
+ *
+ * **Gotchas**
+ *
+ * Such a decision may be asked for more than once, so it only computes.
+ */
+export type Decided<A, E> = A | ((webhook: Webhook) => Result.Result<A, E>)
+
 /** The caller's key for a request that creates, and the SHA-256 of that request. */
 export interface Idempotency {
   readonly key: string
@@ -164,18 +177,22 @@ const make = Effect.fnUntraced(function* (table: WebhookTable) {
       : Effect.map(get(tenantId, ref), (found) => found.id)
   }
 
-  const edit = Effect.fnUntraced(function* (
+  const edit = <A, E>(
     tenantId: TenantId,
     ref: string,
-    change: (webhook: Webhook, now: number) => Webhook
-  ) {
-    const id = yield* idOf(tenantId, ref)
-    const edited = Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      table.edit(tenantId, id, (webhook) => change(webhook, now))
-    )
-    const { webhook } = yield* commit(id, Effect.flatMap(edited, orNotFound), saved)
-    return webhook
-  })
+    decided: Decided<A, E>,
+    change: (webhook: Webhook, by: A, now: number) => Webhook
+  ) =>
+    Effect.gen(function* () {
+      const id = yield* idOf(tenantId, ref)
+      const edited = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        table.edit(tenantId, id, (webhook) =>
+          Result.map(decide(decided, webhook), (by) => change(webhook, by, now))
+        )
+      )
+      const { webhook } = yield* commit(id, Effect.flatMap(edited, orNotFound), saved)
+      return webhook
+    })
 
   return WebhookRepo.of({
     create: Effect.fn("WebhookRepo.create")(
@@ -190,25 +207,24 @@ const make = Effect.fnUntraced(function* (table: WebhookTable) {
       Effect.mapError(StoreError.from("WebhookRepo.create"))
     ),
 
-    update: Effect.fn("WebhookRepo.update")(
-      (tenantId, ref, fields) =>
-        edit(tenantId, ref, (webhook, now) => withFields(webhook, fields, now)),
-      Effect.mapError(StoreError.from("WebhookRepo.update"))
-    ),
+    update: (tenantId, ref, update) =>
+      edit(tenantId, ref, update, withUpdate).pipe(
+        Effect.mapError(StoreError.from("WebhookRepo.update")),
+        Effect.withSpan("WebhookRepo.update")
+      ),
 
     setStatus: Effect.fn("WebhookRepo.setStatus")(
-      (tenantId, ref, status) =>
-        edit(tenantId, ref, (webhook, now) => withStatus(webhook, status, now)),
+      (tenantId, ref, status) => edit<WebhookStatus, never>(tenantId, ref, status, withStatus),
       Effect.catchTag("WebhookUidTaken", Effect.die),
       Effect.mapError(StoreError.from("WebhookRepo.setStatus"))
     ),
 
-    rotateSecret: Effect.fn("WebhookRepo.rotateSecret")(
-      (tenantId, ref, rotation) =>
-        edit(tenantId, ref, (webhook, now) => withSecret(webhook, rotation, now)),
-      Effect.catchTag("WebhookUidTaken", Effect.die),
-      Effect.mapError(StoreError.from("WebhookRepo.rotateSecret"))
-    ),
+    rotateSecret: (tenantId, ref, rotation) =>
+      edit(tenantId, ref, rotation, withSecret).pipe(
+        Effect.catchTag("WebhookUidTaken", Effect.die),
+        Effect.mapError(StoreError.from("WebhookRepo.rotateSecret")),
+        Effect.withSpan("WebhookRepo.rotateSecret")
+      ),
 
     delete: Effect.fn("WebhookRepo.delete")(
       function* (tenantId, ref) {
@@ -267,6 +283,9 @@ const saved = ({ webhook, previous }: Edited): WebhookChange => ({
   webhook,
   previous
 })
+
+const decide = <A, E>(decided: Decided<A, E>, webhook: Webhook): Result.Result<A, E> =>
+  decided instanceof Function ? decided(webhook) : Result.succeed(decided)
 
 const isUid = Schema.is(Uid)
 

@@ -99,47 +99,48 @@ export const make = Effect.gen(function* () {
     return { webhook: found.value, previous: found.value }
   })
 
-  const edit: WebhookTable["edit"] = Effect.fnUntraced(function* (tenantId, id, change) {
-    const tenant = toUuid(tenantId)
-    const uuid = toUuid(id)
-    if (!(yield* lock(tenant, uuid))) return Option.none<Edited>()
-    const previous = Option.getOrThrow(yield* one(sql`w.id = ${uuid}`))
-    const next = change(previous)
-    const row = WebhookRow.encode(next)
-    yield* sql`
-      update webhook set uid = ${row.uid}, name = ${row.name}, description = ${row.description},
-        metadata = ${row.metadata}::jsonb, url = ${row.url}, event_types = ${row.eventTypes},
-        resources = ${row.resources}::jsonb, headers = ${row.headers}::jsonb,
-        settings = ${row.settings}::jsonb, status = ${row.status},
-        disabled_reason = ${row.disabledReason}, updated_at = ${row.updatedAt}
-      where id = ${uuid}`.pipe(
-      Effect.catchReason("SqlError", "UniqueViolation", () => new WebhookUidTaken({}))
-    )
-    if (next.secrets !== previous.secrets) {
-      const kept = next.secrets.map((secret) => toUuid(secret.id))
+  const edit: WebhookTable["edit"] = (tenantId, id, change) =>
+    Effect.gen(function* () {
+      const tenant = toUuid(tenantId)
+      const uuid = toUuid(id)
+      if (!(yield* lock(tenant, uuid))) return Option.none<Edited>()
+      const previous = Option.getOrThrow(yield* one(sql`w.id = ${uuid}`))
+      const next = yield* Effect.fromResult(change(previous))
+      const row = WebhookRow.encode(next)
       yield* sql`
-        delete from webhook_secret where webhook_id = ${uuid} and id <> all(${kept}::uuid[])`
-      for (const secret of next.secrets) yield* insertSecret(uuid, secret)
-    }
-    if (next.health === previous.health) return Option.some({ webhook: next, previous })
-    const health = WebhookRow.encodeHealth(next.health)
-    // Where there was no row to lock, one may have come meanwhile.
-    yield* sql`
-      insert into webhook_health (webhook_id, version, consecutive_failures, failing_since,
-        last_success_at, last_failure_at, circuit_open_until, circuit_openings, throttled_until)
-      values (${uuid}, ${health.version}, ${health.consecutiveFailures}, ${health.failingSince},
-        ${health.lastSuccessAt}, ${health.lastFailureAt}, ${health.circuitOpenUntil},
-        ${health.circuitOpenings}, ${health.throttledUntil})
-      on conflict (webhook_id) do update set
-        version = greatest(webhook_health.version + 1, excluded.version),
-        consecutive_failures = excluded.consecutive_failures,
-        failing_since = excluded.failing_since,
-        circuit_open_until = excluded.circuit_open_until,
-        circuit_openings = excluded.circuit_openings,
-        throttled_until = excluded.throttled_until`
-    const webhook = Option.getOrThrow(yield* one(sql`w.id = ${uuid}`))
-    return Option.some({ webhook, previous })
-  })
+        update webhook set uid = ${row.uid}, name = ${row.name}, description = ${row.description},
+          metadata = ${row.metadata}::jsonb, url = ${row.url}, event_types = ${row.eventTypes},
+          resources = ${row.resources}::jsonb, headers = ${row.headers}::jsonb,
+          settings = ${row.settings}::jsonb, status = ${row.status},
+          disabled_reason = ${row.disabledReason}, updated_at = ${row.updatedAt}
+        where id = ${uuid}`.pipe(
+        Effect.catchReason("SqlError", "UniqueViolation", () => new WebhookUidTaken({}))
+      )
+      if (next.secrets !== previous.secrets) {
+        const kept = next.secrets.map((secret) => toUuid(secret.id))
+        yield* sql`
+          delete from webhook_secret where webhook_id = ${uuid} and id <> all(${kept}::uuid[])`
+        for (const secret of next.secrets) yield* insertSecret(uuid, secret)
+      }
+      if (next.health === previous.health) return Option.some({ webhook: next, previous })
+      const health = WebhookRow.encodeHealth(next.health)
+      // Where there was no row to lock, one may have come meanwhile.
+      yield* sql`
+        insert into webhook_health (webhook_id, version, consecutive_failures, failing_since,
+          last_success_at, last_failure_at, circuit_open_until, circuit_openings, throttled_until)
+        values (${uuid}, ${health.version}, ${health.consecutiveFailures}, ${health.failingSince},
+          ${health.lastSuccessAt}, ${health.lastFailureAt}, ${health.circuitOpenUntil},
+          ${health.circuitOpenings}, ${health.throttledUntil})
+        on conflict (webhook_id) do update set
+          version = greatest(webhook_health.version + 1, excluded.version),
+          consecutive_failures = excluded.consecutive_failures,
+          failing_since = excluded.failing_since,
+          circuit_open_until = excluded.circuit_open_until,
+          circuit_openings = excluded.circuit_openings,
+          throttled_until = excluded.throttled_until`
+      const webhook = Option.getOrThrow(yield* one(sql`w.id = ${uuid}`))
+      return Option.some({ webhook, previous })
+    })
 
   /**
    * Moves what is owed to a webhook to `cancelled`. First owed, then waiting: whoever settles

@@ -2,7 +2,7 @@
  * What a WebhookRepo needs of the place where webhooks are kept; WebhookSql and WebhookMemory are
  * the two places. What a change means is decided above, so that both keep the same rules.
  */
-import type { Effect, Option } from "effect"
+import type { Effect, Option, Result } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { IdempotencyConflict } from "../domain/Message.ts"
 import type { PageRequest } from "../domain/Page.ts"
@@ -22,11 +22,11 @@ export interface WebhookTable {
     idempotency: { readonly key: string; readonly digest: Uint8Array } | null
   ) => Effect.Effect<Edited, WebhookUidTaken | IdempotencyConflict | SqlError>
   /** Locks a tenant's webhook, changes it and saves the difference; none if there is no such one. */
-  readonly edit: (
+  readonly edit: <E>(
     tenantId: TenantId,
     id: WebhookId,
-    change: (webhook: Webhook) => Webhook
-  ) => Effect.Effect<Option.Option<Edited>, WebhookUidTaken | SqlError>
+    change: (webhook: Webhook) => Result.Result<Webhook, E>
+  ) => Effect.Effect<Option.Option<Edited>, E | WebhookUidTaken | SqlError>
   /** Removes a tenant's webhook and cancels what is owed to it, at `now` (epoch milliseconds). */
   readonly remove: (
     tenantId: TenantId,

@@ -11,6 +11,7 @@ import {
   Option,
   Redacted,
   References,
+  Result,
   Schema,
   Scope,
   Stream
@@ -251,6 +252,88 @@ export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground>) => 
       isSame(yield* repo.get(tenant, "renamed"), two)
       assert.isTrue(Option.isNone(yield* repo.find(tenant, "updated")))
     })
+  )
+
+  it.effect("updates of different settings that come together are all kept", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const tenant = yield* (yield* Ground).tenant
+      const before = yield* create(tenant, { uid: "settings" })
+      const settings: Partial<WebhookSettings> = {
+        timeoutMs: 1_000,
+        retry: "quick",
+        concurrency: 2,
+        disableAfter: { failures: 7 },
+        alertAt: [1]
+      }
+      yield* Effect.forEach(
+        Object.entries(settings),
+        ([name, value]) => repo.update(tenant, "settings", { settings: { [name]: value } }),
+        { concurrency: "unbounded" }
+      )
+      const after = yield* repo.get(tenant, before.id)
+      assert.deepStrictEqual(after.settings, { ...before.settings, ...settings })
+    })
+  )
+
+  it.effect("update decides on the webhook as those that came before left it", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const tenant = yield* (yield* Ground).tenant
+      const { id } = yield* create(tenant, { metadata: {} })
+      const add = (key: string) =>
+        repo.update(tenant, id, ({ metadata }) =>
+          Result.succeed({ metadata: { ...metadata, [key]: "added" } })
+        )
+      yield* Effect.forEach(["a", "b", "c", "d"], add, { concurrency: "unbounded" })
+      const { metadata } = yield* repo.get(tenant, id)
+      assert.deepStrictEqual(Object.keys(metadata).toSorted(), ["a", "b", "c", "d"])
+    })
+  )
+
+  it.effect("a decision that refuses changes and announces nothing", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const tenant = yield* (yield* Ground).tenant
+      const before = yield* create(tenant, { uid: "kept" })
+      const seen = yield* watched
+      const refuse = (webhook: Webhook) => Result.fail({ _tag: "Refused", uid: webhook.uid })
+      const refused = { _tag: "Refused", uid: "kept" }
+      assert.deepStrictEqual<unknown>(
+        yield* Effect.flip(repo.update(tenant, "kept", refuse)),
+        refused
+      )
+      assert.deepStrictEqual<unknown>(
+        yield* Effect.flip(repo.rotateSecret(tenant, "kept", refuse)),
+        refused
+      )
+      isSame(yield* repo.get(tenant, before.id), before)
+      assert.deepStrictEqual(seen, [])
+    })
+  )
+
+  it.effect(
+    "update takes a new secret with what else is changed, and the former one signs on",
+    () =>
+      Effect.gen(function* () {
+        const repo = yield* WebhookRepo
+        const tenant = yield* (yield* Ground).tenant
+        const before = yield* create(tenant, { name: "old" })
+        yield* TestClock.adjust("1 minute")
+        const now = yield* Clock.currentTimeMillis
+        const secret = yield* rotation(60_000)
+        const after = yield* repo.update(tenant, before.id, { name: "new", rotation: secret })
+        isSame(after, {
+          ...before,
+          name: "new",
+          secrets: [
+            { id: secret.id, key: secret.key, createdAt: now, expiresAt: null },
+            { ...before.secrets[0]!, expiresAt: now + 60_000 }
+          ],
+          updatedAt: now
+        })
+        isSame(yield* repo.get(tenant, before.id), after)
+      })
   )
 
   it.effect("update ignores what is no field", () =>
