@@ -48,7 +48,7 @@ export interface HttpSenderOptions {
   readonly bodyWaitMs?: number
   /** Connections that may wait for a request, of all origins. Default 512. */
   readonly idleConnectionsMax?: number
-  /** Connections that may wait for a request, of each origin. Default 32. */
+  /** Connections that may wait for a request, of each origin. Default 256: as many as one webhook may use. */
   readonly idleConnectionsPerOriginMax?: number
   /** How long a connection waits where the receiver does not say. Default 4 seconds. */
   readonly keepAliveMs?: number
@@ -76,8 +76,8 @@ const defaults: Required<HttpSenderOptions> = {
   bodyBytesMax: 10_240,
   bodyReadBytesMax: 65_536,
   bodyWaitMs: 2_000,
-  idleConnectionsMax: 512,
-  idleConnectionsPerOriginMax: 32,
+  idleConnectionsMax: 1_024,
+  idleConnectionsPerOriginMax: 256,
   keepAliveMs: 4_000,
   connectionAgeMaxMs: 300_000,
   certificates: []
