@@ -13,7 +13,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { EventTypePattern } from "./EventType.ts"
-import { problem } from "./Problem.ts"
+import { problem, ProblemItem } from "./Problem.ts"
 import { Retry } from "./RetryPolicy.ts"
 import type { Secret } from "./Secret.ts"
 import type { TenantId, WebhookId } from "./TypeId.ts"
@@ -162,9 +162,9 @@ export class WebhookUidTaken extends problem<WebhookUidTaken>()("WebhookUidTaken
   title: "Another webhook has this uid"
 }) {}
 
-/** The URL is one that no request may go to; `detail` names the rule. */
-export class UrlNotAllowed extends problem<UrlNotAllowed>()("UrlNotAllowed", {
-  code: "url_not_allowed",
-  status: 422,
-  title: "The URL is not allowed"
-}) {}
+/** The URL is one that no request may go to; `detail` says why, and so does the only error. */
+export class UrlNotAllowed extends problem<UrlNotAllowed>()(
+  "UrlNotAllowed",
+  { code: "url_not_allowed", status: 422, title: "The URL is not allowed" },
+  { errors: Schema.Array(ProblemItem) }
+) {}

@@ -97,7 +97,7 @@ const make = Effect.fnUntraced(function* (options: AddressGuardOptions) {
         (parsed === null ? malformed : (lengthRule(parsed.href) ?? policy.url(parsed)))
       return parsed !== null && refused === undefined
         ? Result.succeed(parsed)
-        : Result.fail(new UrlNotAllowed({ detail: (refused ?? malformed).detail }))
+        : Result.fail(notAllowed(refused ?? malformed))
     },
     address: policy.address,
     lookup: (url) =>
@@ -245,6 +245,9 @@ const ownAddresses = () =>
     )
 
 const refuse = (rule: string, detail: string): Refused => ({ _tag: "Refused", rule, detail })
+
+const notAllowed = ({ detail }: Refused): UrlNotAllowed =>
+  new UrlNotAllowed({ detail, errors: [{ pointer: "/url", message: detail }] })
 
 const malformed = refuse("malformed", "This is no URL.")
 

@@ -187,7 +187,10 @@ describe("/v1/webhooks", () => {
             const answer = yield* call(method, path, { json: { url: bad } })
             assert.strictEqual(answer.status, 422, `${method} ${bad}`)
             assert.strictEqual(answer.json.code, "url_not_allowed")
-            assert.isString(answer.json.detail)
+            assert.isNotEmpty(answer.json.detail)
+            assert.deepStrictEqual(answer.json.errors, [
+              { pointer: "/url", message: answer.json.detail }
+            ])
           }
         }
         assert.strictEqual((yield* call("GET", "/v1/webhooks/guarded")).json.url, url)
