@@ -14,6 +14,7 @@ import { WebhookId } from "../domain/TypeId.ts"
 import {
   CircuitSettings,
   CircuitState,
+  ClientErrors,
   DisabledReason,
   UrlNotAllowed,
   WebhookNotFound,
@@ -58,6 +59,11 @@ const optional = {
   headers: Schema.optionalKey(RequestHeaders),
   timeoutMs: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.timeoutMs)),
   retry: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.retry)),
+  clientErrors: Schema.optionalKey(
+    ClientErrors.annotate({
+      description: "What a 4xx other than 408, 410, 425 and 429 means; retry when absent"
+    })
+  ),
   concurrency: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.concurrency)),
   circuit: Schema.optionalKey(Schema.toEncoded(CircuitSettings)),
   disableAfter: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.disableAfter)),
@@ -97,6 +103,7 @@ const view = {
   headers: Schema.Record(Schema.String, Schema.String),
   timeoutMs: Schema.Int,
   retry: Schema.toType(WebhookSettings.fields.retry),
+  clientErrors: ClientErrors,
   concurrency: Schema.Int,
   circuit: Schema.Struct({
     failures: Schema.Int,

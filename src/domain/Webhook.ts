@@ -65,12 +65,17 @@ export const DisableAfter = Schema.Struct({
 })
 export type DisableAfter = typeof DisableAfter.Type
 
+/** What a 4xx other than 408, 410, 425 and 429 means: try again, or exhausted at once. */
+export const ClientErrors = Schema.Literals(["retry", "permanent"])
+export type ClientErrors = typeof ClientErrors.Type
+
 /** How a webhook is treated. Every setting has a default. */
 export const WebhookSettings = Schema.Struct({
   timeoutMs: Schema.Int.check(Schema.isBetween({ minimum: 50, maximum: 60_000 })).pipe(
     byDefault(15_000)
   ),
   retry: Retry.pipe(byDefault("standard")),
+  clientErrors: ClientErrors.pipe(byDefault("retry")),
   concurrency: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 256 })).pipe(byDefault(10)),
   circuit: CircuitSettings.pipe(byDefault({})),
   disableAfter: DisableAfter.pipe(byDefault({ durationMs: 5 * day })),

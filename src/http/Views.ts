@@ -24,6 +24,7 @@ export const webhookView = (webhook: Webhook, now: number): WebhookView => {
     headers: webhook.headers,
     timeoutMs: settings.timeoutMs,
     retry: settings.retry,
+    clientErrors: settings.clientErrors,
     concurrency: settings.concurrency,
     circuit: { ...settings.circuit, state: circuitState(health, now) },
     disableAfter: settings.disableAfter,

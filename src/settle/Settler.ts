@@ -97,10 +97,11 @@ export class Settler extends Context.Service<
           const { delivery, outcome, webhook } = made
           const tries = delivery.tries + 1
           const now = yield* Clock.currentTimeMillis
-          const delay = Verdict.isRetryable(outcome)
+          const { clientErrors } = webhook.settings
+          const delay = Verdict.isRetryable(outcome, clientErrors)
             ? Option.getOrNull(yield* delayMs(resolve(webhook.settings.retry), tries))
             : null
-          const verdict = Verdict.decide({ outcome, now, delayMs: delay })
+          const verdict = Verdict.decide({ outcome, now, delayMs: delay, clientErrors })
           const attempt = attemptOf(made, yield* ids.next("attempt"), verdict)
           const { after, before, disable, known, writes } = carry(made, verdict, now)
           const written = yield* write({ attempt, tries, health: writes ? after : null, disable })

@@ -20,6 +20,7 @@ const isSettings = (settings: unknown) =>
 const defaults = {
   timeoutMs: 15_000,
   retry: "standard",
+  clientErrors: "retry",
   concurrency: 10,
   circuit: { failures: 5, openMs: 30_000, openMsMax: 600_000 },
   disableAfter: { durationMs: 432_000_000 },
@@ -60,6 +61,7 @@ describe("WebhookSettings", () => {
     const said = {
       timeoutMs: 60_000,
       retry: { kind: "table", delaysMs: [], jitter: 0 },
+      clientErrors: "permanent",
       concurrency: 256,
       circuit: { failures: 1_000, openMs: 1, openMsMax: 86_400_000 },
       disableAfter: {},
@@ -87,6 +89,7 @@ describe("WebhookSettings", () => {
       { timeoutMs: "100" },
       { timeoutMs: null },
       { retry: "never" },
+      { clientErrors: "never" },
       { concurrency: 0 },
       { concurrency: 257 },
       { circuit: { failures: 0 } },

@@ -109,6 +109,21 @@ describe("a delivery", () => {
     })
   )
 
+  journey("ends at the first 404 where client errors are permanent, and not at a 429", () =>
+    Effect.gen(function* () {
+      const engine = yield* TestEngine
+      const network = yield* TestSender
+      yield* network.answer(url, { status: 429 }, { status: 404 }, { status: 200 })
+      yield* engine.webhook(url, { settings: { clientErrors: "permanent" } })
+      const message = yield* engine.publish("invoice.paid", {})
+      yield* TestClock.adjust("90 hours")
+      const delivery = yield* deliveryOf(message)
+      assert.strictEqual(delivery.status, "exhausted")
+      assert.strictEqual(delivery.lastStatusCode, 404)
+      assert.lengthOf(yield* network.sent(url), 2)
+    })
+  )
+
   journey("waits for what Retry-After asks, and so does the whole webhook", () =>
     Effect.gen(function* () {
       const engine = yield* TestEngine

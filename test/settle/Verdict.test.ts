@@ -2,12 +2,16 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import type { Outcome } from "../../src/domain/Attempt.ts"
 import { retryAfterMsMax } from "../../src/settle/RetryAfter.ts"
+import type { ClientErrors } from "../../src/domain/Webhook.ts"
 import { decide, isRetryable, throttledUntil } from "../../src/settle/Verdict.ts"
 import { refused, responded } from "./Fixtures.ts"
 
 const now = 1_000_000
-const decideOn = (outcome: Outcome, delayMs: number | null = 5_000) =>
-  decide({ outcome, now, delayMs })
+const decideOn = (
+  outcome: Outcome,
+  delayMs: number | null = 5_000,
+  clientErrors: ClientErrors = "retry"
+) => decide({ outcome, now, delayMs, clientErrors })
 
 const noAnswers: ReadonlyArray<Outcome> = [
   ...(["dns", "connect", "headers"] as const).map(
@@ -29,6 +33,23 @@ describe("Verdict", () => {
             : { _tag: "Again", at: now + 5_000 }
       assert.deepStrictEqual<unknown>(decideOn(responded(status)), expected, `${status}`)
     }
+  })
+
+  it("is exhausted at once by a client error where that is permanent, and by nothing else", () => {
+    const notWrong = [408, 410, 425, 429]
+    for (let status = 0; status <= 999; status++) {
+      const expected =
+        status >= 400 && status < 500 && !notWrong.includes(status)
+          ? { _tag: "Exhausted" }
+          : decideOn(responded(status))
+      const verdict = decideOn(responded(status), 5_000, "permanent")
+      assert.deepStrictEqual<unknown>(verdict, expected, `${status}`)
+    }
+    for (const outcome of [...noAnswers, refused]) {
+      assert.deepStrictEqual(decideOn(outcome, 5_000, "permanent"), decideOn(outcome))
+    }
+    const later = responded(404, { "retry-after": "60" })
+    assert.strictEqual(decideOn(later, 5_000, "permanent")._tag, "Exhausted")
   })
 
   it("stays delivered when the body after a 2xx breaks off", () => {
@@ -74,10 +95,11 @@ describe("Verdict", () => {
 
   it("asks the retry policy only where trying again can help", () => {
     for (const outcome of [...noAnswers, responded(404), responded(503), responded(199)]) {
-      assert.isTrue(isRetryable(outcome))
+      assert.isTrue(isRetryable(outcome, "retry"))
     }
+    assert.isFalse(isRetryable(responded(404), "permanent"))
     for (const outcome of [refused, responded(200), responded(299), responded(410)]) {
-      assert.isFalse(isRetryable(outcome))
+      assert.isFalse(isRetryable(outcome, "retry"))
     }
   })
 
