@@ -16,7 +16,7 @@ export const publish = async (): Promise<ReadonlyArray<Task>> => {
       Layer.provide(Router.layer),
       Layer.provide([
         Ids.layer,
-        Layer.succeed(Subscriptions, Subscriptions.of({ of: () => webhooks, size: () => 1 })),
+        Layer.succeed(Subscriptions, Subscriptions.of({ wanting: () => webhooks, size: () => 1 })),
         Layer.mock(Lanes, {
           reserve: () => true,
           hand: () => undefined,

@@ -5,7 +5,6 @@
  * Status is no criterion: what is routed to a paused webhook is held for it.
  */
 import { Context, Effect, Layer } from "effect"
-import { wants } from "../domain/EventType.ts"
 import type { Resource } from "../domain/Message.ts"
 import { deliveriesMax, type TenantId } from "../domain/TypeId.ts"
 import type { ResourceFilter, Webhook } from "../domain/Webhook.ts"
@@ -25,14 +24,9 @@ export class Router extends Context.Service<
       return Router.of({
         route: (tenantId, message) => {
           const wanted: Array<Webhook> = []
-          for (const webhook of subscriptions.of(tenantId)) {
+          for (const webhook of subscriptions.wanting(tenantId, message.type)) {
             if (wanted.length === deliveriesMax) break
-            if (
-              wants(webhook.eventTypes, message.type) &&
-              wantsResource(webhook.resources, message.resource)
-            ) {
-              wanted.push(webhook)
-            }
+            if (wantsResource(webhook.resources, message.resource)) wanted.push(webhook)
           }
           return wanted
         }

@@ -16,7 +16,17 @@
  * Whatever a receiver does ends in `settle`. A defect while one delivery is handled is logged and
  * that delivery is put off for a minute; its lane goes on.
  */
-import { Cause, Clock, Effect, Latch, Option, PartitionedSemaphore, Result, Schedule } from "effect"
+import {
+  Cause,
+  Clock,
+  Effect,
+  Latch,
+  Option,
+  PartitionedSemaphore,
+  Result,
+  Schedule,
+  type Scope
+} from "effect"
 import { classify, type Outcome } from "../domain/Attempt.ts"
 import type { DeliveryId, WebhookId } from "../domain/TypeId.ts"
 import { circuitState, type UrlNotAllowed, type Webhook } from "../domain/Webhook.ts"
@@ -25,7 +35,7 @@ import type { Settler } from "../settle/Settler.ts"
 import type { DeliveryQueue, DueDelivery } from "../store/DeliveryQueue.ts"
 import type { StoreError } from "../store/StoreError.ts"
 import type { AddressGuard } from "./AddressGuard.ts"
-import type { HttpSender } from "./HttpSender.ts"
+import type { HttpSender, Sent } from "./HttpSender.ts"
 import { fits, type Memory } from "./Memory.ts"
 import { build } from "./Request.ts"
 import type { Signer } from "./Signer.ts"
@@ -38,6 +48,8 @@ export interface LaneOptions {
   readonly refillMax?: number
   /** Body bytes that are read from the store at once. 1 MiB by default. */
   readonly refillBytesMax?: number
+  /** Attempts that are answered and not yet written down. 256 by default. */
+  readonly unsettledMax?: number
   /** How long a lane without work stays, in milliseconds. 60,000 by default. */
   readonly idleMs?: number
   /** How long a delivery is put off that met a defect of ours, in milliseconds. 60,000 by default. */
@@ -56,6 +68,8 @@ export interface LaneContext {
   readonly slots: PartitionedSemaphore.PartitionedSemaphore<WebhookId>
   readonly memory: Memory
   readonly options: LaneOptions
+  /** Lives as long as all lanes; what is being settled outlives a restart of its lane in it. */
+  readonly scope: Scope.Scope
   readonly isDraining: () => boolean
   /** Called in the turn in which a lane decides to leave, with when it has to come back, if ever. */
   readonly onLeave: (lane: Lane, backlogAt: number | null) => void
@@ -84,8 +98,11 @@ export interface Lane {
   readonly release: (delivery: DueDelivery) => void
   /** Drops a cancelled delivery, unless it is in flight. */
   readonly drop: (id: DeliveryId) => void
-  /** Learns that the store has something due at `at`, epoch milliseconds. */
-  readonly expect: (at: number) => void
+  /**
+   * Learns that the store has something due at `at`, epoch milliseconds. `queued` says that messages
+   * stand in line there, so that later ones must not overtake them; retries are no line.
+   */
+  readonly expect: (at: number, queued: boolean) => void
   /** Makes the lane look around, as at shutdown. */
   readonly wake: () => void
   /** Tells whether the lane holds a delivery in memory. */
@@ -106,13 +123,17 @@ export const make = (
   const mailboxMax = context.options.mailboxMax ?? 1_000
   const refillMax = context.options.refillMax ?? 200
   const refillBytesMax = context.options.refillBytesMax ?? 1_048_576
+  const unsettledMax = context.options.unsettledMax ?? 256
   const idleMs = context.options.idleMs ?? 60_000
   const defectDelayMs = context.options.defectDelayMs ?? 60_000
 
   let webhook = webhookAtFirst
   let url = context.guard.url(webhook.url)
   let backlogAt = backlogAtFirst
+  // Messages stand in line in the store: what comes later must not overtake them.
+  let queued = backlogAtFirst !== null && backlogAtFirst <= clock.currentTimeMillisUnsafe()
   let workers = 0
+  let unsettled = 0
   const mailbox: Array<DueDelivery> = []
   // Reserved, in the mailbox or in flight; true while the store has the row in `owed`.
   const held = new Map<DeliveryId, boolean>()
@@ -147,67 +168,91 @@ export const make = (
     if (held.size === 0) changed.openUnsafe()
   }
 
-  const expect = (at: number) => {
+  const expect = (at: number, inLine: boolean) => {
+    if (inLine) queued = true
     if (backlogAt !== null && backlogAt <= at) return
     backlogAt = at
     changed.openUnsafe()
   }
 
-  /** Sends one delivery and settles it; answers false when the gate turned out to be closed. */
-  const deliver = Effect.fnUntraced(function* (delivery: DueDelivery) {
-    const now = yield* Clock.currentTimeMillis
-    if (context.isDraining() || gate(now).workersMax === 0) return false
-    const outcome = yield* Result.isFailure(url)
-      ? Effect.succeedSome(notSent(url.failure))
-      : circuit.run(
-          webhook,
-          sender.send(build(webhook, url.success, delivery, now, signer)),
-          ({ outcome }) => circuitOutcome(outcome)
-        )
-    if (Option.isNone(outcome)) return false
-    const verdict = yield* settler.settle({ webhook, delivery, startedAt: now, ...outcome.value })
-    release(delivery)
-    if (verdict._tag === "Again") expect(verdict.at)
-    return true
-  })
-
-  const attempt = Effect.fnUntraced(
-    function* (delivery: DueDelivery) {
-      memory.inFlight++
-      return yield* deliver(delivery)
-    },
-    Effect.ensuring(
-      Effect.sync(() => {
-        memory.inFlight--
-        context.onEnded()
-      })
-    )
-  )
+  const ended = () => {
+    memory.inFlight--
+    context.onEnded()
+  }
 
   /** Puts a delivery off whose handling met a defect, so that it cannot keep its lane busy. */
-  const putOff = (delivery: DueDelivery, cause: Cause.Cause<unknown>) =>
-    Effect.gen(function* () {
-      yield* Effect.logError("a delivery could not be handled and is put off", cause)
-      const dueAt = (yield* Clock.currentTimeMillis) + defectDelayMs
-      yield* Effect.ignore(queue.park([delivery], dueAt))
-      release(delivery)
-      expect(dueAt)
+  const putOff = Effect.fnUntraced(function* (delivery: DueDelivery, cause: Cause.Cause<unknown>) {
+    if (Cause.hasInterruptsOnly(cause)) return
+    yield* Effect.logError("a delivery could not be handled and is put off", cause)
+    const dueAt = (yield* Clock.currentTimeMillis) + defectDelayMs
+    yield* Effect.ignore(queue.park([delivery], dueAt))
+    release(delivery)
+    expect(dueAt, false)
+  })
+
+  /** Writes down what came of an attempt; the receiver's next one need not wait for that. */
+  const settle = (delivery: DueDelivery, startedAt: number, sent: Sent) => {
+    unsettled++
+    memory.inFlight++
+    return settler.settle({ webhook, delivery, startedAt, ...sent }).pipe(
+      Effect.flatMap((verdict) =>
+        Effect.sync(() => {
+          release(delivery)
+          if (verdict._tag === "Again") expect(verdict.at, false)
+        })
+      ),
+      Effect.catchCause((cause) => putOff(delivery, cause)),
+      Effect.ensuring(
+        Effect.sync(() => {
+          if (unsettled-- === unsettledMax) changed.openUnsafe()
+          ended()
+        })
+      )
+    )
+  }
+
+  /** Makes one attempt; answers false when the gate turned out to be closed. */
+  const attempt = Effect.fnUntraced(
+    function* (delivery: DueDelivery) {
+      const now = yield* Clock.currentTimeMillis
+      if (context.isDraining() || gate(now).workersMax === 0) return false
+      memory.inFlight++
+      const sent = yield* (
+        Result.isFailure(url)
+          ? Effect.succeedSome(notSent(url.failure))
+          : circuit.run(
+              webhook,
+              sender.send(build(webhook, url.success, delivery, now, signer)),
+              ({ outcome }) => circuitOutcome(outcome)
+            )
+      ).pipe(Effect.ensuring(Effect.sync(ended)))
+      if (Option.isNone(sent)) return false
+      // Begun at once: what the outcome says about the webhook is known before its next request.
+      yield* Effect.forkIn(settle(delivery, now, sent.value), context.scope, {
+        startImmediately: true
+      })
       return true
-    })
+    },
+    (effect, delivery) =>
+      Effect.catchCause(effect, (cause) =>
+        Cause.hasInterruptsOnly(cause)
+          ? Effect.failCause(cause)
+          : Effect.as(putOff(delivery, cause), true)
+      )
+  )
+
+  /** The number of workers that may run now. */
+  const workersMax = () =>
+    context.isDraining() || unsettled >= unsettledMax
+      ? 0
+      : gate(clock.currentTimeMillisUnsafe()).workersMax
 
   const work = Effect.gen(function* () {
-    while (workers <= gate(clock.currentTimeMillisUnsafe()).workersMax && !context.isDraining()) {
+    while (workers <= workersMax()) {
       const delivery = mailbox.shift()
       if (delivery === undefined) return
-      const done = yield* PartitionedSemaphore.withPermit(
-        slots,
-        webhook.id
-      )(attempt(delivery)).pipe(
-        Effect.catchCause((cause) =>
-          Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : putOff(delivery, cause)
-        )
-      )
-      if (!done) {
+      const made = yield* PartitionedSemaphore.withPermit(slots, webhook.id)(attempt(delivery))
+      if (!made) {
         mailbox.unshift(delivery)
         return
       }
@@ -231,7 +276,9 @@ export const make = (
     // A circuit that lets one probe through needs little more than that one.
     const limit = Math.min(refillMax, workersMax * 20, memory.heldMax - memory.held)
     // Cleared first: whoever expects something while the store is read sets it again.
+    const wasQueued = queued
     backlogAt = null
+    queued = false
     const pulled = yield* queue
       .pull({
         webhookId: webhook.id,
@@ -241,7 +288,7 @@ export const make = (
         held: new Set(held.keys())
       })
       .pipe(
-        Effect.onError(() => Effect.sync(() => expect(now))),
+        Effect.onError(() => Effect.sync(() => expect(now, wasQueued))),
         Effect.retry(storeRetries)
       )
     for (const delivery of pulled.deliveries) {
@@ -249,7 +296,9 @@ export const make = (
       hold(delivery, false)
       mailbox.push(delivery)
     }
-    if (pulled.nextDueAt !== null) expect(pulled.nextDueAt)
+    // What stood in line is due: when nothing due is left, neither is the line.
+    const { nextDueAt } = pulled
+    if (nextDueAt !== null) expect(nextDueAt, wasQueued && nextDueAt <= now)
   })
 
   /** Empties the mailbox into the store, where it keeps its order and costs no memory. */
@@ -260,7 +309,7 @@ export const make = (
     const now = yield* Clock.currentTimeMillis
     if (owed.length > 0) yield* Effect.retry(queue.park(owed, now), storeRetries)
     parked.forEach(release)
-    expect(now)
+    expect(now, true)
   })
 
   /** Rests until something changes; false when there was nothing to do for so long that it leaves. */
@@ -293,14 +342,13 @@ export const make = (
     let stays = true
     while (stays && !context.isDraining()) {
       changed.closeUnsafe()
-      let { workersMax } = gate(yield* Clock.currentTimeMillis)
-      if (workersMax === 0) {
+      const open = gate(yield* Clock.currentTimeMillis).workersMax
+      if (open === 0) {
         yield* park
       } else if (isBehind() && isLow()) {
-        yield* refill(workersMax)
-        workersMax = gate(yield* Clock.currentTimeMillis).workersMax
+        yield* refill(open)
       }
-      for (let free = Math.min(workersMax - workers, mailbox.length); free > 0; free--) {
+      for (let free = Math.min(workersMax() - workers, mailbox.length); free > 0; free--) {
         workers++
         yield* Effect.forkChild(work)
       }
@@ -322,9 +370,8 @@ export const make = (
     },
     reserve: (delivery) => {
       const now = clock.currentTimeMillisUnsafe()
-      // What waits in the store came first, and what the gate holds back needs no memory.
-      const behind = backlogAt !== null && backlogAt <= now
-      if (behind || held.size >= mailboxMax || gate(now).workersMax === 0) return false
+      // What stands in line came first, and what the gate holds back needs no memory.
+      if (queued || held.size >= mailboxMax || gate(now).workersMax === 0) return false
       if (!fits(memory, delivery.message.body.length)) return false
       hold(delivery, true)
       return true
@@ -360,7 +407,7 @@ const storeRetries = {
 }
 
 /** The outcome of an attempt whose URL no request may go to. */
-const notSent = (refusal: UrlNotAllowed): { outcome: Outcome; durationMs: number } => ({
+const notSent = (refusal: UrlNotAllowed): Sent => ({
   outcome: { _tag: "Refused", rule: "url", detail: refusal.message },
   durationMs: 0
 })

@@ -89,6 +89,7 @@ export class Lanes extends Context.Service<
           clock,
           memory,
           options,
+          scope: yield* Effect.scope,
           circuit: yield* Circuit,
           sender: yield* HttpSender,
           signer: yield* Signer,
@@ -118,7 +119,7 @@ export class Lanes extends Context.Service<
         const expect = (webhookId: WebhookId, dueAt: number) => {
           const lane = lanes.get(webhookId)
           if (lane === undefined) agenda.note(webhookId, dueAt)
-          else lane.expect(dueAt)
+          else lane.expect(dueAt, true)
         }
 
         /** Starts the lanes of webhooks whose backlog fell due. */
@@ -131,7 +132,7 @@ export class Lanes extends Context.Service<
               // A stopped webhook's backlog is looked for when it is resumed.
               if (webhook.status === "enabled") laneOf(webhook)
             }
-            ids.forEach((id) => lanes.get(id)?.expect(now))
+            ids.forEach((id) => lanes.get(id)?.expect(now, true))
           }).pipe(
             Effect.tapError((error) =>
               Effect.logWarning("due deliveries wait for the store", error)
