@@ -111,10 +111,8 @@ const make = Effect.gen(function* () {
 
   const settle = Effect.fnUntraced(
     function* (settlements: NonEmptyReadonlyArray<Settlement>) {
-      const [row] = yield* sql.unsafe<Settlements.SettleRow>(
-        Settlements.text,
-        Settlements.parameters(epoch, settlements)
-      )
+      const [text, parameters] = Settlements.statement(epoch, settlements)
+      const [row] = yield* sql.unsafe<Settlements.SettleRow>(text, parameters)
       const { epoch: owner, holder, loose } = row!
       if (Number(owner) !== epoch) {
         return yield* Effect.die(new Fenced({ epoch: Number(owner), holder }))

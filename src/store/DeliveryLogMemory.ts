@@ -18,7 +18,10 @@ export const make = Effect.gen(function* () {
   const tables = yield* MemoryTables
   const { attempts, owed, waiting, webhooks } = tables
 
-  const settleOne = ({ attempt, disable, health, tries }: Settled) => {
+  const settleOne = (
+    { attempt, disable, health, tries }: Settled,
+    versions: ReadonlyMap<WebhookId, number>
+  ) => {
     const { deliveryId: id, nextAt, number, settled, tenantId, webhookId } = attempt
     const row = waiting.get(id)
     const isOwed = owed.delete(id)
@@ -44,9 +47,10 @@ export const make = Effect.gen(function* () {
     if (webhook === undefined) return
     const fares =
       health !== null && health.version > webhook.health.version ? { ...webhook, health } : webhook
+    const isNews = health === null || health.version > (versions.get(webhookId) ?? 0)
     webhooks.set(
       webhookId,
-      disable !== null && webhook.status === "enabled"
+      disable !== null && webhook.status === "enabled" && isNews
         ? {
             ...fares,
             status: "disabled",
@@ -63,7 +67,8 @@ export const make = Effect.gen(function* () {
 
   return {
     settle: (settlements: ReadonlyArray<Settled>) => {
-      settlements.forEach(settleOne)
+      const versions = new Map([...webhooks].map(([id, { health }]) => [id, health.version]))
+      for (const settlement of settlements) settleOne(settlement, versions)
       return new Map(
         settlements.map(({ attempt }) => [attempt.deliveryId, statusOf(attempt)] as const)
       )

@@ -26,14 +26,14 @@ import {
   type DeliveryId,
   fromUuid,
   type MessageId,
-  messageOf,
   type TenantId,
   toUuid,
   type WebhookId
 } from "../domain/TypeId.ts"
 import * as DeliveryQueueMemory from "./DeliveryQueueMemory.ts"
 import * as DeliveryRows from "./DeliveryRows.ts"
-import { instant, int, long, uuid, uuids } from "./Parameters.ts"
+import * as DuePull from "./DuePull.ts"
+import { instant, uuid, uuids } from "./Parameters.ts"
 import { StoreError } from "./StoreError.ts"
 
 export class DeliveryQueue extends Context.Service<
@@ -179,17 +179,9 @@ const make = Effect.gen(function* () {
   )
 
   const pull = Effect.fnUntraced(
-    function* ({ bytesMax, held, limit, now, webhookId }: PullRequest) {
-      const heldIds: Array<string> = []
-      for (const id of held) heldIds.push(toUuid(id))
-      const rows = yield* sql.unsafe<DueRow>(pullText, [
-        uuid(toUuid(webhookId)),
-        instant(now),
-        int(limit),
-        long(bytesMax),
-        uuids(heldIds)
-      ])
-      return pulledOf(rows, webhookId, now)
+    function* (request: PullRequest) {
+      const rows = yield* sql.unsafe<DuePull.DueRow>(DuePull.text, DuePull.parameters(request))
+      return DuePull.decode(rows, request)
     },
     Effect.mapError(StoreError.from("DeliveryQueue.pull"))
   )
@@ -316,68 +308,4 @@ interface OwedRow {
   readonly delivery_id: string
   readonly tenant_id: string
   readonly webhook_id: string
-}
-
-interface DueRow {
-  readonly delivery_id: string
-  readonly tenant_id: string
-  readonly attempts: number
-  readonly tries: number
-  readonly due_at: Date
-  readonly type: string | null
-  readonly content_type: string
-  readonly created_at: Date
-  readonly body: Uint8Array | null
-}
-
-/**
- * Reads the keys first, then of those that are due and free the messages. The size of a body is read
- * without its bytes; bodies beyond the budget do not leave the server.
- */
-const pullText = `
-with first as (
-  select delivery_id, tenant_id, attempts, tries, due_at from waiting
-  where webhook_id = $1 order by due_at, delivery_id limit $3 + cardinality($5::uuid[]) + 1
-), free as (
-  select * from first where delivery_id <> all ($5) order by due_at, delivery_id limit $3 + 1
-), sized as (
-  select f.*, m.type, m.content_type, m.created_at, m.body, count(m.type) over walk as place,
-    sum(octet_length(m.body)) over walk as bytes
-  from free f left join lateral (
-    select type, content_type, created_at, body from message
-    where id = message_of(f.delivery_id) and f.due_at <= $2 limit 1
-  ) m on true
-  window walk as (order by f.due_at, f.delivery_id rows unbounded preceding)
-)
-select delivery_id, tenant_id, attempts, tries, due_at, type, content_type, created_at,
-  case when place = 1 or (place <= $3 and bytes <= $4) then body end as body
-from sized order by due_at, delivery_id`
-
-const pulledOf = (rows: ReadonlyArray<DueRow>, webhookId: WebhookId, now: number): Pulled => {
-  const deliveries: Array<DueDelivery> = []
-  for (const row of rows) {
-    if (row.body === null || row.type === null) {
-      const dueAt = row.due_at.getTime()
-      // One without a message has nothing to be sent.
-      if (row.type === null && dueAt <= now) continue
-      return { deliveries, nextDueAt: dueAt }
-    }
-    const id = fromUuid("delivery", row.delivery_id)
-    deliveries.push({
-      id,
-      tenantId: fromUuid("tenant", row.tenant_id),
-      webhookId,
-      attempts: row.attempts,
-      tries: row.tries,
-      message: {
-        id: messageOf(id),
-        type: row.type,
-        contentType: row.content_type,
-        // A copy, because the bytes are a part of a larger buffer that would stay with them.
-        body: row.body.slice(),
-        createdAt: row.created_at.getTime()
-      }
-    })
-  }
-  return { deliveries, nextDueAt: null }
 }

@@ -95,16 +95,15 @@ export const make = Effect.gen(function* () {
     if (!isFinal(found.status)) {
       return yield* new DeliveryStateConflict({ deliveryStatus: found.status })
     }
-    const { attempts: made, messageId, webhookId } = found
+    const { messageId, webhookId } = found
     if (!webhooks.has(webhookId) || !messages.has(messageId)) return yield* new DeliveryNotFound({})
     const dueAt = yield* Clock.currentTimeMillis
-    const written = attempts.get(id)
-    if (written !== undefined) {
-      attempts.set(
-        id,
-        written.map((attempt) => ({ ...attempt, settled: null }))
-      )
-    }
+    const written = attempts.get(id) ?? []
+    const made = Math.max(cancelled.get(id)?.attempts ?? 0, written.at(-1)?.number ?? 0)
+    attempts.set(
+      id,
+      written.map((attempt) => ({ ...attempt, settled: null }))
+    )
     cancelled.delete(id)
     waiting.set(id, { tenantId, webhookId, attempts: made, tries: 0, dueAt })
     return yield* get(tenantId, id)

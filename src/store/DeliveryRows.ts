@@ -61,7 +61,11 @@ export const one = (sql: SqlClient, tenantId: TenantId, id: DeliveryId) => {
         and t.delivery_id = ${uuid(toUuid(id))} and t.tenant_id = ${uuid(toUuid(tenantId))}
     )`
   )
-  return shown(sql, branches, "desc", 1)
+  // Said once more, for the partitions of other days to be left out before anything is read.
+  return shown(sql, branches, "desc", 1, {
+    message: sql`and id = message_of(${uuid(toUuid(id))})`,
+    attempt: sql`and a.delivery_id = ${uuid(toUuid(id))}`
+  })
 }
 
 /**
@@ -250,7 +254,8 @@ const shown = (
   sql: SqlClient,
   branches: ReadonlyArray<Fragment>,
   order: "asc" | "desc",
-  limit: number
+  limit: number,
+  only = { message: sql.literal(""), attempt: sql.literal("") }
 ) => {
   const way = sql.literal(order)
   const pages = branches.reduce((merged, branch) => sql`${merged} union all ${branch}`)
@@ -264,11 +269,12 @@ const shown = (
       from ${sql.literal(withHealth)} where w.id = d.webhook_id limit 1
     ) w on true
     left join lateral (
-      select type from message where id = message_of(d.delivery_id) limit 1
+      select type from message
+      where id = message_of(d.delivery_id) ${only.message} limit 1
     ) m on true
     left join lateral (
       select a.number, a.status_code, a.class from attempt a
-      where d.state in ('waiting', 'cancelled') and a.delivery_id = d.delivery_id
+      where d.state in ('waiting', 'cancelled') and a.delivery_id = d.delivery_id ${only.attempt}
       order by a.number desc limit 1
     ) l on true
     order by d.delivery_id ${way}`

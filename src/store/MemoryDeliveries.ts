@@ -13,7 +13,8 @@ export const find = (tables: Tables, id: DeliveryId): Delivery | undefined => {
   const last = attempts.at(-1)
   const show = (
     { tenantId, webhookId }: OwedRow,
-    state: Pick<Delivery, "status" | "attempts" | "nextAttemptAt" | "settledAt">
+    state: Pick<Delivery, "status" | "attempts" | "nextAttemptAt" | "settledAt">,
+    shown = last
   ): Delivery => {
     const messageId = messageOf(id)
     return {
@@ -23,8 +24,8 @@ export const find = (tables: Tables, id: DeliveryId): Delivery | undefined => {
       webhookId,
       type: tables.messages.get(messageId)?.type ?? "",
       ...state,
-      lastStatusCode: last?.statusCode ?? null,
-      lastClass: last?.class ?? null,
+      lastStatusCode: shown?.statusCode ?? null,
+      lastClass: shown?.class ?? null,
       createdAt: createdAt(id)
     }
   }
@@ -58,12 +59,16 @@ export const find = (tables: Tables, id: DeliveryId): Delivery | undefined => {
   }
   const final = attempts.find(({ settled }) => settled !== null)
   if (final === undefined || final.settled === null) return undefined
-  return show(final, {
-    status: final.settled,
-    attempts: final.number,
-    nextAttemptAt: null,
-    settledAt: final.startedAt + final.durationMs
-  })
+  return show(
+    final,
+    {
+      status: final.settled,
+      attempts: final.number,
+      nextAttemptAt: null,
+      settledAt: final.startedAt + final.durationMs
+    },
+    final
+  )
 }
 
 /** Lists the ids of all deliveries there are. */
