@@ -6,12 +6,13 @@ import { assert, type Vitest } from "@effect/vitest"
 import { Cause, Effect, Exit, Option } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import { firstPage } from "../../src/domain/Page.ts"
-import { fromUuid, toUuid } from "../../src/domain/TypeId.ts"
+import { deliveryOf, fromUuid, toUuid } from "../../src/domain/TypeId.ts"
 import { DeliveryLog } from "../../src/store/DeliveryLog.ts"
 import { DeliveryQueue } from "../../src/store/DeliveryQueue.ts"
 import { MessageRepo } from "../../src/store/MessageRepo.ts"
 import { Fenced } from "../../src/store/Ownership.ts"
 import * as Partitions from "../../src/store/Partitions.ts"
+import { StoreError } from "../../src/store/StoreError.ts"
 import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
 import { exhausted, failed, health, publish, settlement, type Stage, tenantWith } from "./Stage.ts"
 
@@ -119,4 +120,59 @@ export const suite = (it: Vitest.MethodsNonLive<Stage | SqlClient>) => {
       )
     })
   )
+
+  it.effect("hands that meet on the same deliveries leave each in one state", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      const log = yield* DeliveryLog
+      const queue = yield* DeliveryQueue
+      const repo = yield* WebhookRepo
+      const { tenant, webhooks } = yield* tenantWith(3)
+      const messages = yield* Effect.forEach(Array.from({ length: 12 }), (_, i) =>
+        publish(tenant, webhooks, {}, i % 3 === 0 ? 1_000 : null)
+      )
+      const deliveries = messages.flatMap(({ id }) =>
+        webhooks.map((webhookId, i) => ({ id: deliveryOf(id, i + 1), tenantId: tenant, webhookId }))
+      )
+      // What meets in the store may have to be tried again, and may be refused.
+      const tried = <A, E>(effect: Effect.Effect<A, E>) =>
+        Effect.exit(effect.pipe(Effect.retry({ while: isRetryable, times: 20 })))
+      const settleAll = Effect.fnUntraced(function* (round: number) {
+        const [first, ...rest] = yield* Effect.forEach(deliveries, (delivery, i) =>
+          settlement(
+            delivery,
+            { number: round, ...(i % 3 === 0 ? {} : i % 3 === 1 ? failed(2_000) : exhausted) },
+            { health: health(round * 100 + i), tries: i % 2 === 0 ? round : 1 }
+          )
+        )
+        return yield* tried(log.settle([first!, ...rest]))
+      })
+      const each = (f: (one: (typeof deliveries)[number]) => Effect.Effect<unknown, unknown>) =>
+        Effect.forEach(deliveries.toReversed(), (one) => tried(f(one)), { concurrency: 3 })
+      for (let round = 1; round <= 4; round++) {
+        yield* Effect.all(
+          [
+            settleAll(round),
+            each(({ id }) => queue.cancel(tenant, id)),
+            each(({ id }) => queue.redeliver(tenant, id)),
+            tried(queue.park(deliveries.toReversed(), 3_000)),
+            round === 3 ? tried(repo.delete(tenant, webhooks[2]!)) : Effect.void,
+            settleAll(round + 1)
+          ],
+          { concurrency: "unbounded" }
+        )
+        const rows = yield* sql<{ readonly count: number; readonly different: number }>`
+          select count(*)::int as count, count(distinct delivery_id)::int as different from (
+            select delivery_id, tenant_id from owed
+            union all select delivery_id, tenant_id from waiting
+            union all select delivery_id, tenant_id from cancelled
+            union all select delivery_id, tenant_id from attempt where settled is not null
+          ) as states where tenant_id = ${toUuid(tenant)}`
+        const all = deliveries.length
+        assert.deepStrictEqual(rows, [{ count: all, different: all }], `round ${round}`)
+      }
+    })
+  )
 }
+
+const isRetryable = (error: unknown): boolean => error instanceof StoreError && error.isRetryable
