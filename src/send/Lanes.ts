@@ -167,16 +167,20 @@ export class Lanes extends Context.Service<
           )
         }
 
-        /** Finds what is owed in the store and held by nobody, such as after an unknown commit. */
+        /** Reads what is owed in the store and held by nobody. */
+        const strays = Effect.map(queue.owed, (owed) =>
+          owed.filter(({ id, webhookId }) => lanes.get(webhookId)?.holds(id) !== true)
+        )
+
+        /** Makes due what got lost between a commit and its lane, such as after an unknown commit. */
         const sweep = Effect.gen(function* () {
-          const owed = yield* queue.owed
-          const strays = owed.filter(
-            ({ id, webhookId }) => lanes.get(webhookId)?.holds(id) !== true
-          )
-          if (strays.length === 0) return
+          const suspects = new Set((yield* strays).map(({ id }) => id))
+          if (suspects.size === 0) return
+          // One that was settled while the store was read is gone when it is read again.
+          const lost = (yield* strays).filter(({ id }) => suspects.has(id))
           const now = yield* Clock.currentTimeMillis
-          yield* queue.park(strays, now)
-          strays.forEach(({ webhookId }) => expect(webhookId, now))
+          yield* queue.park(lost, now)
+          lost.forEach(({ webhookId }) => expect(webhookId, now))
         })
         const sweepMs = options.sweepMs ?? 600_000
         const doubted = Latch.makeUnsafe()
