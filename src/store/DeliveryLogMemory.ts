@@ -34,13 +34,14 @@ export const make = Effect.gen(function* () {
     } else if (row !== undefined && row.attempts < number) {
       waiting.set(id, { ...row, attempts: number })
     }
+    const counts = isOwed || isOfRound
     const written = attempts.get(id) ?? []
-    if (!written.some((other) => other.number === number)) {
-      const isKept = isOwed || isOfRound
-      const kept = stored(isKept ? attempt : { ...attempt, nextAt: null, settled: null })
+    if (counts || !written.some((other) => other.number === number)) {
+      const others = written.filter((other) => other.number !== number)
+      const kept = stored(counts ? attempt : { ...attempt, nextAt: null, settled: null })
       attempts.set(
         id,
-        [...written, kept].sort((a, b) => a.number - b.number)
+        [...others, kept].sort((a, b) => a.number - b.number)
       )
     }
     const webhook = webhooks.get(webhookId)

@@ -15,6 +15,8 @@
  *
  * A row that has counted the attempt already is left alone, so the same batch may be written again;
  * health that is no news disables nothing, so that again is not against a person who resumed since.
+ * An attempt that counts takes the place of one that settled nothing under the same number: there is
+ * one when a delivery is redelivered just as a cancelled attempt ends.
  * Health and webhooks are locked first, as by all who lock deliveries too, and in order of their ids.
  */
 import type { Attempt } from "../domain/Attempt.ts"
@@ -139,7 +141,13 @@ with fence as (
     s.response_truncated, case when k.delivery_id is not null then s.next_at end,
     case when k.delivery_id is not null then s.settled end
   from s left join kept k on k.delivery_id = s.delivery_id
-  on conflict (delivery_id, number) do nothing
+  on conflict (delivery_id, number) do update set id = excluded.id,
+    started_at = excluded.started_at, duration_ms = excluded.duration_ms, class = excluded.class,
+    status_code = excluded.status_code, error = excluded.error,
+    response_headers = excluded.response_headers, response_body = excluded.response_body,
+    response_truncated = excluded.response_truncated, next_at = excluded.next_at,
+    settled = excluded.settled
+  where excluded.settled is not null or excluded.next_at is not null
 )
 select epoch, holder,
   array(select delivery_id from s where delivery_id not in (select delivery_id from kept)) as loose

@@ -383,6 +383,45 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
     })
   )
 
+  it.effect("settle lets an attempt that counts take the place of one that settled nothing", () =>
+    Effect.gen(function* () {
+      const { tenant, webhook } = yield* tenantWith(1)
+      for (const outcome of [{}, failed(9_000)]) {
+        const made = yield* draft(tenant, [])
+        const delivery = {
+          id: deliveryOf(made.message.id, 1),
+          tenantId: tenant,
+          webhookId: webhook
+        }
+        yield* settle(delivery, { ...exhausted, error: "loose" })
+        yield* (yield* Ground).owe(delivery.id, tenant, webhook)
+        const { attempt } = yield* settle(delivery, outcome)
+        assert.deepStrictEqual(yield* attemptsOf(tenant, delivery.id), [attempt])
+        assert.deepInclude(yield* find(tenant, delivery.id), {
+          status: attempt.settled ?? "waiting",
+          attempts: 1
+        })
+      }
+    })
+  )
+
+  it.effect("settle disables no webhook for health that is no news", () =>
+    Effect.gen(function* () {
+      const { tenant, webhook } = yield* tenantWith(1)
+      const log = yield* DeliveryLog
+      const repo = yield* WebhookRepo
+      const settled = yield* settlement(yield* owe(tenant, webhook), exhausted, {
+        health: health(1),
+        disable: "failing"
+      })
+      yield* log.settle([settled])
+      assert.strictEqual((yield* webhookIn(tenant, webhook)).status, "disabled")
+      yield* repo.setStatus(tenant, webhook, "enabled")
+      yield* log.settle([settled])
+      assert.strictEqual((yield* webhookIn(tenant, webhook)).status, "enabled")
+    })
+  )
+
   it.effect("settle keeps the newest health of each webhook", () =>
     Effect.gen(function* () {
       const { tenant, webhooks } = yield* tenantWith(2)
