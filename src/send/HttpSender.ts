@@ -48,7 +48,7 @@ export interface HttpSenderOptions {
   readonly bodyWaitMs?: number
   /** Connections that may wait for a request, of all origins. Default 512. */
   readonly idleConnectionsMax?: number
-  /** Connections that may wait for a request, of each origin. Default 256: as many as one webhook may use. */
+  /** Connections that may wait for a request, of each origin. Default 512: all that may be in flight. */
   readonly idleConnectionsPerOriginMax?: number
   /** How long a connection waits where the receiver does not say. Default 4 seconds. */
   readonly keepAliveMs?: number
@@ -77,7 +77,7 @@ const defaults: Required<HttpSenderOptions> = {
   bodyReadBytesMax: 65_536,
   bodyWaitMs: 2_000,
   idleConnectionsMax: 1_024,
-  idleConnectionsPerOriginMax: 256,
+  idleConnectionsPerOriginMax: 512,
   keepAliveMs: 4_000,
   connectionAgeMaxMs: 300_000,
   certificates: []
