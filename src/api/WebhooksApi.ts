@@ -7,9 +7,12 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { EventTypePattern } from "../domain/EventType.ts"
+import { Format, Method } from "../domain/Format.ts"
 import { IdempotencyConflict } from "../domain/Message.ts"
 import { RequestHeaders } from "../domain/RequestHeaders.ts"
-import { SecretText } from "../domain/Secret.ts"
+import { AnySecretText } from "../domain/Secret.ts"
+import { Signature } from "../domain/Signature.ts"
+import { Template } from "../domain/Template.ts"
 import { WebhookId } from "../domain/TypeId.ts"
 import {
   CircuitSettings,
@@ -57,6 +60,20 @@ const optional = {
     )
   ),
   headers: Schema.optionalKey(RequestHeaders),
+  format: Schema.optionalKey(Format.annotate({ description: "json when absent" })),
+  method: Schema.optionalKey(
+    Schema.NullOr(Method).annotate({
+      description: "POST when absent or null, and GET for the format query"
+    })
+  ),
+  template: Schema.optionalKey(
+    Schema.NullOr(Template).annotate({
+      description:
+        "For chats: the text, or parts of it, with placeholders such as {type} and {data.amount}; " +
+        "made from the message when absent or null"
+    })
+  ),
+  signature: Schema.optionalKey(Signature.annotate({ identifier: "SignatureInput" })),
   timeoutMs: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.timeoutMs)),
   retry: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.retry)),
   clientErrors: Schema.optionalKey(
@@ -70,14 +87,22 @@ const optional = {
   alertAt: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.alertAt))
 }
 
-const Url = Text(2_048).annotate({ description: "https, or http where the service allows it" })
+const Url = Text(2_048).annotate({
+  description:
+    "https, or http where the service allows it; for the format query with placeholders such as " +
+    "{data.user.id} in its path and query"
+})
 
 /** A webhook to be registered, or to replace one. */
 export const WebhookInput = Schema.Struct({
   url: Url,
   ...optional,
   secret: Schema.optionalKey(
-    SecretText.annotate({ description: "Generated when absent; a changed one rotates" })
+    AnySecretText.annotate({
+      description:
+        "whsec_… for all signatures, whsk_… (Ed25519) for standard ones, another text for those in " +
+        "hex; whsec_… is generated when absent; a changed one rotates"
+    })
   )
 }).annotate({ identifier: "WebhookInput" })
 export type WebhookInput = typeof WebhookInput.Type
@@ -101,6 +126,10 @@ const view = {
     Schema.Struct({ type: Schema.String, id: Schema.optionalKey(Schema.String) })
   ),
   headers: Schema.Record(Schema.String, Schema.String),
+  format: Format,
+  method: Method,
+  template: Schema.NullOr(Template),
+  signature: Signature,
   timeoutMs: Schema.Int,
   retry: Schema.toType(WebhookSettings.fields.retry),
   clientErrors: ClientErrors,
@@ -126,20 +155,32 @@ const view = {
 export const WebhookView = Schema.Struct(view).annotate({ identifier: "Webhook" })
 export type WebhookView = typeof WebhookView.Type
 
+const secretView = {
+  secret: Schema.String.annotate({ description: "In full" }),
+  publicKey: Schema.optionalKey(
+    Schema.String.annotate({
+      description: "`whpk_…`: what receivers verify with where the secret is a private key"
+    })
+  )
+}
+
 /** A webhook just registered, with its secret. */
-export const WebhookCreated = Schema.Struct({ ...view, secret: Schema.String }).annotate({
+export const WebhookCreated = Schema.Struct({ ...view, ...secretView }).annotate({
   identifier: "WebhookCreated"
 })
 export type WebhookCreated = typeof WebhookCreated.Type
 
 /** A secret in full. */
-export const SecretView = Schema.Struct({
-  secret: Schema.String.annotate({ description: "`whsec_` and base64" })
-}).annotate({ identifier: "Secret" })
+export const SecretView = Schema.Struct(secretView).annotate({ identifier: "Secret" })
+export type SecretView = typeof SecretView.Type
 
 /** What a rotation may say. The former secret signs on for the grace period. */
 export const RotateInput = Schema.Struct({
-  secret: Schema.optionalKey(SecretText.annotate({ description: "Generated when absent" })),
+  secret: Schema.optionalKey(
+    AnySecretText.annotate({
+      description: "Generated when absent: whsk_… where the former one was that, else whsec_…"
+    })
+  ),
   gracePeriodSeconds: Schema.optionalKey(
     Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 * 86_400 })).annotate({
       description: `How long the former secret signs on; ${86_400} when absent`

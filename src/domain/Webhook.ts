@@ -13,9 +13,12 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { EventTypePattern } from "./EventType.ts"
+import { Format, problems as formatProblems, Method } from "./Format.ts"
 import { problem, ProblemItem } from "./Problem.ts"
 import { Retry } from "./RetryPolicy.ts"
-import type { Secret } from "./Secret.ts"
+import type { Secret, SecretKind } from "./Secret.ts"
+import { clashes, Signature, signsWith } from "./Signature.ts"
+import { Template } from "./Template.ts"
 import type { TenantId, WebhookId } from "./TypeId.ts"
 
 /** `enabled` receives; `paused` was stopped by a person; `disabled` was stopped by the engine. */
@@ -71,6 +74,11 @@ export type ClientErrors = typeof ClientErrors.Type
 
 /** How a webhook is treated. Every setting has a default. */
 export const WebhookSettings = Schema.Struct({
+  format: Format.pipe(byDefault("json")),
+  /** Null is the method that the format has by itself: see `methodOf`. */
+  method: Schema.NullOr(Method).pipe(byDefault(null)),
+  template: Schema.NullOr(Template).pipe(byDefault(null)),
+  signature: Signature.pipe(byDefault("standard")),
   timeoutMs: Schema.Int.check(Schema.isBetween({ minimum: 50, maximum: 60_000 })).pipe(
     byDefault(15_000)
   ),
@@ -127,6 +135,41 @@ export interface WebhookFields {
   readonly settings: WebhookSettings
 }
 
+/** One thing about a webhook that does not fit the rest of it, and where it stands. */
+export interface WebhookProblem {
+  readonly path: ReadonlyArray<string>
+  readonly message: string
+}
+
+/**
+ * Lists what does not fit together in a webhook whose fields are well each by itself; `kind` is that
+ * of its current secret. With nothing listed, sending never lacks a part of its request.
+ */
+export const problems = (
+  { headers, settings, url }: Pick<WebhookFields, "headers" | "settings" | "url">,
+  kind: SecretKind
+): ReadonlyArray<WebhookProblem> => {
+  const { format, method, signature, template } = settings
+  const given = { format, method: method ?? undefined, template: template ?? undefined }
+  const secretMessage = secretProblem(signature, kind)
+  return [
+    ...formatProblems(given, url),
+    ...clashes(signature, headers).map((name) => ({
+      path: ["headers", name],
+      message: "The signature of the webhook sets this header"
+    })),
+    ...(secretMessage === undefined ? [] : [{ path: ["signature"], message: secretMessage }])
+  ]
+}
+
+/** Says which secrets make such signatures, where those of a kind do not. */
+export const secretProblem = (signature: Signature, kind: SecretKind): string | undefined => {
+  if (signsWith(signature, kind)) return undefined
+  return kind === "text"
+    ? "Standard signatures need a secret that begins with whsec_ or whsk_"
+    : "Signatures in hex need a secret that both sides share, not a private key"
+}
+
 /** A webhook as the engine knows it, secrets included. */
 export interface Webhook extends WebhookFields {
   readonly id: WebhookId
@@ -139,6 +182,13 @@ export interface Webhook extends WebhookFields {
   readonly createdAt: number
   /** Epoch milliseconds. */
   readonly updatedAt: number
+}
+
+/** Finds the secret that signs now and has no end. */
+export const currentSecret = (webhook: Webhook): Secret => {
+  const current = webhook.secrets.find((secret) => secret.expiresAt === null)
+  if (current === undefined) throw new Error("A webhook has no current secret")
+  return current
 }
 
 /** Tells whether a circuit is closed, open, or due to let one probe through. */

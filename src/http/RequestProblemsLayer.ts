@@ -23,6 +23,16 @@ export const invalidInput = (issue: SchemaIssue.Issue, prefix = ""): InvalidInpu
       .map(({ path = [], message }) => ({ pointer: pointer(prefix, path), message }))
   })
 
+/** Builds the problem for places of the body that no schema judges. */
+export const invalidPlaces = (
+  found: ReadonlyArray<{ readonly path: ReadonlyArray<string>; readonly message: string }>
+): InvalidInput =>
+  new InvalidInput({
+    errors: found
+      .slice(0, errorsMax)
+      .map(({ path, message }) => ({ pointer: pointer("", path), message }))
+  })
+
 /** Builds the problem for one place that no schema judges. */
 export const invalidAt = (pointer: string, message: string): InvalidInput => {
   const error: ProblemItem = { pointer, message }

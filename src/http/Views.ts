@@ -1,13 +1,14 @@
 /**
  * How what the engine knows is shown. Secrets are left out unless a function is named for them.
  */
-import { Redacted } from "effect"
+import { Option, Redacted } from "effect"
 import type { AttemptView, DeliveryView } from "../api/DeliveriesApi.ts"
-import type { WebhookView } from "../api/WebhooksApi.ts"
+import type { SecretView, WebhookView } from "../api/WebhooksApi.ts"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Delivery } from "../domain/Delivery.ts"
+import { methodOf } from "../domain/Format.ts"
 import * as Secret from "../domain/Secret.ts"
-import { circuitState, type Webhook } from "../domain/Webhook.ts"
+import { circuitState, currentSecret, type Webhook } from "../domain/Webhook.ts"
 
 /** Shows a webhook at an instant (epoch milliseconds). */
 export const webhookView = (webhook: Webhook, now: number): WebhookView => {
@@ -22,6 +23,10 @@ export const webhookView = (webhook: Webhook, now: number): WebhookView => {
     eventTypes: webhook.eventTypes,
     resources: webhook.resources,
     headers: webhook.headers,
+    format: settings.format,
+    method: methodOf(settings.format, settings.method ?? undefined),
+    template: settings.template,
+    signature: settings.signature,
     timeoutMs: settings.timeoutMs,
     retry: settings.retry,
     clientErrors: settings.clientErrors,
@@ -39,11 +44,11 @@ export const webhookView = (webhook: Webhook, now: number): WebhookView => {
   }
 }
 
-/** Shows the secret that signs now, in full. */
-export const currentSecret = (webhook: Webhook): string => {
-  const current = webhook.secrets.find((secret) => secret.expiresAt === null)
-  if (current === undefined) throw new Error("A webhook has no current secret")
-  return Secret.encode(Redacted.value(current.key))
+/** Shows the secret that signs now, in full, and its public half where it has one. */
+export const secretView = (webhook: Webhook): SecretView => {
+  const kept = Redacted.value(currentSecret(webhook).key)
+  const publicKey = Option.getOrUndefined(Secret.publicKey(kept))
+  return { secret: Secret.encode(kept), ...(publicKey === undefined ? {} : { publicKey }) }
 }
 
 /** Shows a delivery. */

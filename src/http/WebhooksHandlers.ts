@@ -1,10 +1,10 @@
 /**
  * Answers the endpoints below `/v1/webhooks`.
  *
- * URLs are judged by the address guard and headers by their schema before anything is written, so
- * what is stored can be sent to.
+ * URLs are judged by the address guard, fields by their schemas and what they make together by
+ * WebhookRules before anything is written, so what is stored can be sent to.
  */
-import { Clock, Effect, Option, Redacted, Schema } from "effect"
+import { Clock, Effect, Option, Redacted, Result, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { createHash } from "node:crypto"
 import { Api } from "../api/Api.ts"
@@ -16,6 +16,7 @@ import type { WebhookInput, WebhookPatch } from "../api/WebhooksApi.ts"
 import * as Secret from "../domain/Secret.ts"
 import { parse, type TenantId, WebhookId } from "../domain/TypeId.ts"
 import {
+  currentSecret,
   type Webhook,
   type WebhookFields,
   WebhookNotFound,
@@ -23,10 +24,12 @@ import {
 } from "../domain/Webhook.ts"
 import { AddressGuard } from "../send/AddressGuard.ts"
 import { Ids } from "../store/Ids.ts"
+import type { WebhookUpdate } from "../store/WebhookEdits.ts"
 import { WebhookRepo } from "../store/WebhookRepo.ts"
 import { invalidAt } from "./RequestProblemsLayer.ts"
 import { unavailable } from "./StoreFaults.ts"
-import { currentSecret, webhookView } from "./Views.ts"
+import { secretView, webhookView } from "./Views.ts"
+import { judgeNew, judgeSecret, judgeUpdate, readSecret, secretLike } from "./WebhookRules.ts"
 
 /** How long a former secret signs on when nobody says otherwise. */
 const graceSeconds = 86_400
@@ -43,43 +46,32 @@ export const WebhooksHandlers = HttpApiBuilder.group(
       return webhookView(webhook, yield* Clock.currentTimeMillis)
     })
     const viewWithSecret = Effect.fnUntraced(function* (webhook: Webhook) {
-      return { ...(yield* view(webhook)), secret: currentSecret(webhook) }
-    })
-    const secretOf = Effect.fnUntraced(function* (text: string | undefined) {
-      const given = text === undefined ? Option.none() : Secret.decode(text)
-      const key = Option.isSome(given)
-        ? given.value
-        : yield* ids.bytes(Secret.secretBytes.generated)
-      return { id: yield* ids.next("secret"), key: Redacted.make(key) }
-    })
-    const rotate = Effect.fnUntraced(function* (
-      tenantId: TenantId,
-      ref: string,
-      secret: string | undefined,
-      gracePeriodSeconds: number
-    ) {
-      return yield* webhooks.rotateSecret(tenantId, ref, {
-        ...(yield* secretOf(secret)),
-        graceMs: gracePeriodSeconds * 1_000
-      })
+      return { ...(yield* view(webhook)), ...secretView(webhook) }
     })
     const register = Effect.fnUntraced(function* (
       tenantId: TenantId,
-      fields: WebhookFields,
-      secret: string | undefined,
+      uid: string | null,
+      input: WebhookInput,
       idempotency: { readonly key: string; readonly digest: Uint8Array } | null
     ) {
+      const isGiven = input.secret !== undefined
+      const key = Redacted.make(
+        isGiven
+          ? yield* Effect.fromResult(readSecret(input.secret))
+          : yield* ids.bytes(Secret.secretBytes.generated)
+      )
+      const fields = { ...fieldsOf(input), uid }
       return yield* webhooks.create({
         id: yield* ids.next("webhook"),
         tenantId,
-        fields,
-        secret: yield* secretOf(secret),
+        fields: yield* Effect.fromResult(judgeNew(fields, { key, isGiven })),
+        secret: { id: yield* ids.next("secret"), key },
         idempotency
       })
     })
     /** None when another request took the uid meanwhile: that one's webhook is then replaced. */
     const registerUid = (tenantId: TenantId, uid: string, input: WebhookInput) =>
-      register(tenantId, { ...fieldsOf(input), uid }, input.secret, null).pipe(
+      register(tenantId, uid, input, null).pipe(
         Effect.asSome,
         Effect.catchTags({
           WebhookUidTaken: () => Effect.succeedNone,
@@ -92,16 +84,19 @@ export const WebhooksHandlers = HttpApiBuilder.group(
       ref: string,
       input: WebhookInput
     ) {
-      const { id, uid } = yield* webhooks.get(tenantId, ref)
       const fields = fieldsOf(input)
-      const replaced = yield* webhooks.update(
-        tenantId,
-        id,
-        input.uid === undefined ? { ...fields, uid } : fields
+      const key =
+        input.secret === undefined ? undefined : yield* Effect.fromResult(readSecret(input.secret))
+      const id = yield* ids.next("secret")
+      return yield* webhooks.update(tenantId, ref, (webhook) =>
+        judgeUpdate(webhook, {
+          ...fields,
+          uid: input.uid === undefined ? webhook.uid : fields.uid,
+          ...(key === undefined || isCurrent(webhook, key)
+            ? {}
+            : { rotation: { id, key: Redacted.make(key), graceMs: graceSeconds * 1_000 } })
+        })
       )
-      return input.secret === undefined || input.secret === currentSecret(replaced)
-        ? replaced
-        : yield* rotate(tenantId, id, input.secret, graceSeconds)
     })
 
     return handlers.handleAll({
@@ -111,8 +106,8 @@ export const WebhooksHandlers = HttpApiBuilder.group(
         const key = headers["idempotency-key"]
         const webhook = yield* register(
           tenantId,
-          fieldsOf(payload),
-          payload.secret,
+          payload.uid ?? null,
+          payload,
           key === undefined
             ? null
             : { key, digest: digestOf(request.method, request.url, (yield* RequestBody).bytes) }
@@ -156,8 +151,10 @@ export const WebhooksHandlers = HttpApiBuilder.group(
         const { tenantId } = yield* Caller
         const ref = yield* refOf(params.id)
         if (payload.url !== undefined) yield* Effect.fromResult(guard.url(payload.url))
-        const { settings } = yield* webhooks.get(tenantId, ref)
-        return yield* view(yield* webhooks.update(tenantId, ref, patchOf(payload, settings)))
+        const patched = yield* webhooks.update(tenantId, ref, (webhook) =>
+          judgeUpdate(webhook, patchOf(payload, webhook.settings))
+        )
+        return yield* view(patched)
       }, unavailable),
 
       delete: Effect.fn("WebhooksHandlers.delete")(function* ({ params }) {
@@ -167,16 +164,25 @@ export const WebhooksHandlers = HttpApiBuilder.group(
 
       getSecret: Effect.fn("WebhooksHandlers.getSecret")(function* ({ params }) {
         const { tenantId } = yield* Caller
-        const webhook = yield* webhooks.get(tenantId, yield* refOf(params.id))
-        return { secret: currentSecret(webhook) }
+        return secretView(yield* webhooks.get(tenantId, yield* refOf(params.id)))
       }, unavailable),
 
       rotateSecret: Effect.fn("WebhooksHandlers.rotateSecret")(function* ({ params, payload }) {
         const { tenantId } = yield* Caller
         const { gracePeriodSeconds = graceSeconds, secret } = payload ?? {}
         const ref = yield* refOf(params.id)
-        const webhook = yield* rotate(tenantId, ref, secret, gracePeriodSeconds)
-        return { secret: currentSecret(webhook) }
+        const given =
+          secret === undefined ? undefined : yield* Effect.fromResult(readSecret(secret))
+        const random = yield* ids.bytes(Secret.secretBytes.generated)
+        const id = yield* ids.next("secret")
+        const rotated = yield* webhooks.rotateSecret(tenantId, ref, (webhook) =>
+          Result.map(judgeSecret(webhook, given ?? secretLike(keyOf(webhook), random)), (key) => ({
+            id,
+            key: Redacted.make(key),
+            graceMs: gracePeriodSeconds * 1_000
+          }))
+        )
+        return secretView(rotated)
       }, unavailable),
 
       pause: Effect.fn("WebhooksHandlers.pause")(function* ({ params }) {
@@ -211,8 +217,8 @@ const fieldsOf = (input: WebhookInput): WebhookFields => ({
   settings: settingsOf(input)
 })
 
-/** The fields that a patch names. */
-const patchOf = (input: WebhookPatch, current: WebhookSettings): Partial<WebhookFields> => {
+/** The fields that a patch names, and all settings with those that it names. */
+const patchOf = (input: WebhookPatch, current: WebhookSettings): WebhookUpdate => {
   const { uid, name, description, metadata, url, eventTypes, resources, headers, ...settings } =
     input
   return {
@@ -227,6 +233,11 @@ const patchOf = (input: WebhookPatch, current: WebhookSettings): Partial<Webhook
     settings: settingsOf({ ...current, ...settings })
   }
 }
+
+const keyOf = (webhook: Webhook): Uint8Array => Redacted.value(currentSecret(webhook).key)
+
+const isCurrent = (webhook: Webhook, key: Uint8Array): boolean =>
+  Buffer.compare(keyOf(webhook), key) === 0
 
 /** SHA-256 of what makes two requests the same. */
 const digestOf = (method: string, path: string, body: Uint8Array): Uint8Array =>

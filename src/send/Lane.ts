@@ -27,7 +27,7 @@ import {
   Schedule,
   type Scope
 } from "effect"
-import { classify, type Outcome } from "../domain/Attempt.ts"
+import { classify, type Outcome, type Refused } from "../domain/Attempt.ts"
 import type { DeliveryId, WebhookId } from "../domain/TypeId.ts"
 import { circuitState, type UrlNotAllowed, type Webhook } from "../domain/Webhook.ts"
 import type { Circuit } from "../settle/Circuit.ts"
@@ -216,14 +216,13 @@ export const make = (
     function* (delivery: DueDelivery) {
       const now = yield* Clock.currentTimeMillis
       if (context.isDraining() || gate(now).workersMax === 0) return false
+      const request = Result.flatMap(url, (url) => build(webhook, url, delivery, now, signer))
       memory.inFlight++
       const sent = yield* (
-        Result.isFailure(url)
-          ? Effect.succeedSome(notSent(url.failure))
-          : circuit.run(
-              webhook,
-              sender.send(build(webhook, url.success, delivery, now, signer)),
-              ({ outcome }) => circuitOutcome(outcome)
+        Result.isFailure(request)
+          ? Effect.succeedSome(notSent(request.failure))
+          : circuit.run(webhook, sender.send(request.success), ({ outcome }) =>
+              circuitOutcome(outcome)
             )
       ).pipe(Effect.ensuring(Effect.sync(ended)))
       if (Option.isNone(sent)) return false
@@ -406,9 +405,12 @@ const storeRetries = {
   while: (error: StoreError) => error.isRetryable
 }
 
-/** The outcome of an attempt whose URL no request may go to. */
-const notSent = (refusal: UrlNotAllowed): Sent => ({
-  outcome: { _tag: "Refused", rule: "url", detail: refusal.message },
+/** The outcome of an attempt for which there is no request that may be sent. */
+const notSent = (refusal: Refused | UrlNotAllowed): Sent => ({
+  outcome:
+    refusal._tag === "Refused"
+      ? refusal
+      : { _tag: "Refused", rule: "url", detail: refusal.message },
   durationMs: 0
 })
 

@@ -1,47 +1,68 @@
 /**
- * Builds the HTTP request of an attempt: what goes on the wire for format `json`.
+ * Builds the HTTP request of an attempt: what the webhook's format makes of the message, signed, with
+ * the headers that go with it.
  *
- * The body is the message's bytes as stored. It is signed anew for each attempt, because the
- * signature covers the time of sending (Standard Webhooks 1.0.0).
+ * What is signed is the body that is sent, the empty one where there is none. It is signed anew for
+ * each attempt, because the signature covers the time of sending (Standard Webhooks 1.0.0).
  */
+import * as Result from "effect/Result"
+import type { Refused } from "../domain/Attempt.ts"
 import { active } from "../domain/Secret.ts"
+import { clashes, type Signature } from "../domain/Signature.ts"
 import { version } from "../domain/Version.ts"
 import type { Webhook } from "../domain/Webhook.ts"
 import type { DueDelivery } from "../store/DeliveryQueue.ts"
+import { render } from "./Format.ts"
 import type { HttpRequest } from "./HttpSender.ts"
 import type { Signer } from "./Signer.ts"
 
 const userAgent = `Posthaste/${version}`
+const noBody = new Uint8Array(0)
 
-/** Builds the request with which a delivery is attempted at `now` (epoch milliseconds). */
+/**
+ * Builds the request with which a delivery is attempted at `now` (epoch milliseconds), or says why
+ * the webhook's format cannot be made of this message.
+ */
 export const build = (
   webhook: Webhook,
   url: URL,
   delivery: DueDelivery,
   now: number,
   signer: Signer["Service"]
-): HttpRequest => {
+): Result.Result<HttpRequest, Refused> => {
   const { message } = delivery
-  const timestampSeconds = Math.floor(now / 1000)
-  return {
+  const { format, method, signature, template, timeoutMs } = webhook.settings
+  const rendered = render({
+    format,
+    method: method ?? undefined,
+    template: template ?? undefined,
     url,
-    method: "POST",
+    message
+  })
+  return Result.map(rendered, ({ body, contentType, method, url }) => {
     // What the engine says stands last, so that no stored header can speak for it.
-    headers: {
-      ...webhook.headers,
-      "content-type": message.contentType,
+    const headers: Record<string, string> = {
+      ...withoutClashes(signature, webhook.headers),
       "user-agent": userAgent,
-      "webhook-id": message.id,
-      "webhook-timestamp": String(timestampSeconds),
-      "webhook-signature": signer.sign({
+      ...signer.headers({
+        signature,
         id: message.id,
-        timestampSeconds,
-        body: message.body,
+        timestampSeconds: Math.floor(now / 1000),
+        type: message.type,
+        body: body ?? noBody,
         secrets: active(webhook.secrets, now)
       }),
       "posthaste-attempt": String(delivery.attempts + 1)
-    },
-    body: message.body,
-    timeoutMs: webhook.settings.timeoutMs
-  }
+    }
+    if (contentType !== null) headers["content-type"] = contentType
+    return { url, method, headers, body, timeoutMs }
+  })
+}
+
+/** Leaves out the headers that the signature sets too, in whichever case they are written. */
+const withoutClashes = (signature: Signature, headers: Webhook["headers"]): Webhook["headers"] => {
+  const names = clashes(signature, headers)
+  return names.length === 0
+    ? headers
+    : Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name)))
 }

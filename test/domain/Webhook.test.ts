@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+import type { SecretKind } from "../../src/domain/Secret.ts"
 import { fromUuid } from "../../src/domain/TypeId.ts"
 import {
   circuitState,
   healthy,
   holds,
+  problems,
   ResourceFilter,
   Uid,
   type Webhook,
@@ -18,6 +20,10 @@ const isSettings = (settings: unknown) =>
   Schema.decodeUnknownExit(WebhookSettings)(settings)._tag === "Success"
 
 const defaults = {
+  format: "json",
+  method: null,
+  template: null,
+  signature: "standard",
   timeoutMs: 15_000,
   retry: "standard",
   clientErrors: "retry",
@@ -59,6 +65,10 @@ describe("WebhookSettings", () => {
 
   it("keeps what is said, also where it says nothing shall happen", () => {
     const said = {
+      format: "telegram",
+      method: "POST",
+      template: { title: "{type}", chatId: "{data.chat}" },
+      signature: { header: "X-Signature", style: "t,v1" },
       timeoutMs: 60_000,
       retry: { kind: "table", delaysMs: [], jitter: 0 },
       clientErrors: "permanent",
@@ -83,6 +93,12 @@ describe("WebhookSettings", () => {
 
   it("refuses numbers out of their bounds, and null", () => {
     const refused = [
+      { format: "xml" },
+      { format: null },
+      { method: "DELETE" },
+      { template: "{nobody}" },
+      { template: {}, signature: "none" },
+      { signature: { header: "Webhook-Signature" } },
       { timeoutMs: 49 },
       { timeoutMs: 60_001 },
       { timeoutMs: 100.5 },
@@ -103,6 +119,50 @@ describe("WebhookSettings", () => {
       { alertAt: Array.from({ length: 17 }, () => 1) }
     ]
     for (const settings of refused) assert.isFalse(isSettings(settings), JSON.stringify(settings))
+  })
+})
+
+describe("problems", () => {
+  const found = (
+    settings: typeof WebhookSettings.Encoded,
+    kind: SecretKind = "hmac",
+    rest: { url?: string; headers?: Record<string, string> } = {}
+  ) =>
+    problems(
+      { url: "https://example.com", headers: {}, ...rest, settings: decode(settings) },
+      kind
+    ).map(({ path }) => path.join("/"))
+
+  it("are none where all fits", () => {
+    assert.deepStrictEqual(found({}), [])
+    assert.deepStrictEqual(found({ format: "query", method: "POST" }), [])
+    assert.deepStrictEqual(found({ format: "slack", template: "{type}" }), [])
+    assert.deepStrictEqual(found({ signature: "github" }, "text"), [])
+    assert.deepStrictEqual(found({ signature: "svix" }, "ed25519"), [])
+    const headers = { "X-Signature": "mine" }
+    assert.deepStrictEqual(found({ signature: "standard" }, "hmac", { headers }), [])
+  })
+
+  it("name what does not fit the format", () => {
+    assert.deepStrictEqual(found({ method: "GET" }), ["method"])
+    assert.deepStrictEqual(found({ template: "{type}" }), ["template"])
+    assert.deepStrictEqual(found({ format: "telegram" }), ["url"])
+    assert.deepStrictEqual(found({ format: "discord", template: { chatId: "@chat" } }), [
+      "template/chatId"
+    ])
+  })
+
+  it("name headers that the signature sets too, in any case", () => {
+    const headers = { "x-signature": "mine", "X-EVENT-TYPE": "mine", "x-other": "mine" }
+    assert.deepStrictEqual(found({ signature: "hex" }, "hmac", { headers }), [
+      "headers/x-signature",
+      "headers/X-EVENT-TYPE"
+    ])
+  })
+
+  it("name a signature that no secret of the kind makes", () => {
+    assert.deepStrictEqual(found({ signature: "standard" }, "text"), ["signature"])
+    assert.deepStrictEqual(found({ signature: "hex" }, "ed25519"), ["signature"])
   })
 })
 

@@ -1,9 +1,17 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
+import { ed25519Bytes, keepEd25519, encode } from "../../src/domain/Secret.ts"
+import { pairOf } from "../../src/send/Ed25519.ts"
 import { Calls, layer as calls } from "./Calls.ts"
 
 const url = "https://receiver.example/hook"
+
+/** A private key, and what receivers verify with. */
+const privateKey = (number: number) =>
+  encode(keepEd25519(pairOf(Buffer.alloc(ed25519Bytes.seed, number))))
+const publicKeyOf = (privateKey: string) =>
+  `whpk_${Buffer.from(privateKey.slice("whsk_".length), "base64").subarray(32).toString("base64")}`
 
 describe("/v1/webhooks", () => {
   layer(calls())((it) => {
@@ -26,6 +34,10 @@ describe("/v1/webhooks", () => {
           eventTypes: [],
           resources: [],
           headers: {},
+          format: "json",
+          method: "POST",
+          template: null,
+          signature: "standard",
           timeoutMs: 15_000,
           retry: "standard",
           clientErrors: "retry",
@@ -56,6 +68,10 @@ describe("/v1/webhooks", () => {
           eventTypes: ["invoice.*", "order.paid"],
           resources: [{ type: "invoice" }, { type: "order", id: "7" }],
           headers: { "X-Api-Key": "abc\tdef" },
+          format: "slack",
+          method: "POST",
+          template: { title: "{type}", text: "{data.amount} due" },
+          signature: { header: "X-GS-Signature", timestampHeader: "X-GS-Timestamp" },
           timeoutMs: 5_000,
           retry: { kind: "table", delaysMs: [1, 2], jitter: 0.5 },
           clientErrors: "permanent",
@@ -125,6 +141,27 @@ describe("/v1/webhooks", () => {
           [{ circuit: { failures: 0, speed: 1 } }, ["/circuit/failures", "/circuit/speed"]],
           [{ retry: "never" }, ["/retry"]],
           [{ clientErrors: "ignore" }, ["/clientErrors"]],
+          [{ format: "xml" }, ["/format"]],
+          [{ method: "DELETE" }, ["/method"]],
+          [{ method: "GET" }, ["/method"]],
+          [{ format: "slack", method: "PUT" }, ["/method"]],
+          [{ template: "{type}" }, ["/template"]],
+          [{ format: "slack", template: { chatId: "1" } }, ["/template/chatId"]],
+          [{ format: "slack", template: { title: "{nobody}" } }, ["/template/title"]],
+          [{ format: "telegram" }, ["/url"]],
+          [{ format: "telegram", template: { chatId: "1", text: "<h1>" } }, ["/template/text"]],
+          [{ format: "query", url: `${url}/{secret}` }, ["/url"]],
+          [{ signature: "hmac" }, ["/signature"]],
+          [{ signature: { header: "Host" } }, ["/signature/header"]],
+          [{ signature: { header: "X", prefx: "" } }, ["/signature/prefx"]],
+          [
+            { signature: "hex", headers: { "x-signature": "a", "X-Timestamp": "b" } },
+            ["/headers/X-Timestamp", "/headers/x-signature"]
+          ],
+          [{ method: "GET", signature: "github", secret: privateKey(1) }, ["/method", "/secret"]],
+          [{ secret: "a text" }, ["/secret"]],
+          [{ secret: `whsk_${Buffer.alloc(64).toString("base64")}` }, ["/secret"]],
+          [{ secret: publicKeyOf(privateKey(1)), signature: "hex" }, ["/secret"]],
           [{ retry: { kind: "table", delaysMs: [1], jitter: 2 } }, ["/retry/jitter"]],
           [{ eventTypes: ["a b", "ok"] }, ["/eventTypes/0"]],
           [{ eventTypes: Array.from({ length: 251 }, () => "a") }, ["/eventTypes"]],
@@ -140,6 +177,7 @@ describe("/v1/webhooks", () => {
           [{ uid: "wh_01h455vb4pex5vsknk084sn02q" }, ["/uid"]],
           [{ uid: "a b" }, ["/uid"]],
           [{ secret: "whsec_short" }, ["/secret"]],
+          [{ secret: " whsec_short", signature: "hex" }, ["/secret"]],
           [{ status: "paused" }, ["/status"]],
           [{ alertAt: null }, ["/alertAt"]]
         ]
@@ -333,6 +371,150 @@ describe("/v1/webhooks", () => {
         for (const gracePeriodSeconds of [-1, 1.5, 2_592_001, "1"]) {
           const bad = yield* call("POST", `${path}/rotate-secret`, { json: { gracePeriodSeconds } })
           assert.strictEqual(bad.status, 422)
+        }
+      })
+    )
+
+    it.effect("shows the public key of a private one wherever it shows that", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const secret = privateKey(2)
+        const made = yield* create({ secret })
+        assert.deepInclude(made.json, { secret, publicKey: publicKeyOf(secret) })
+        const path = `/v1/webhooks/${made.json.id}`
+        const shown = yield* call("GET", `${path}/secret`)
+        assert.deepStrictEqual(shown.json, { secret, publicKey: publicKeyOf(secret) })
+        assert.notProperty((yield* call("GET", path)).json, "publicKey")
+        const generated = (yield* call("POST", `${path}/rotate-secret`)).json
+        assert.notStrictEqual(generated.secret, secret)
+        assert.match(generated.secret, /^whsk_/)
+        assert.strictEqual(generated.publicKey, publicKeyOf(generated.secret))
+        const shared = `whsec_${"D".repeat(32)}`
+        const rotated = yield* call("POST", `${path}/rotate-secret`, { json: { secret: shared } })
+        assert.deepStrictEqual(rotated.json, { secret: shared })
+      })
+    )
+
+    it.effect("takes a secret of another sender as it is, for signatures in hex", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const secret = "It's a secret to everybody 🤫"
+        const made = yield* create({ secret, signature: "github" })
+        assert.strictEqual(made.json.secret, secret)
+        const path = `/v1/webhooks/${made.json.id}`
+        assert.deepStrictEqual((yield* call("GET", `${path}/secret`)).json, { secret })
+        const generated = (yield* call("POST", `${path}/rotate-secret`)).json
+        assert.match(generated.secret, /^whsec_/)
+      })
+    )
+
+    it.effect("refuses a secret that does not make the webhook's signatures", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const wrong = (answer: { status: number; json: { errors: unknown } }, pointer: string) => {
+          assert.strictEqual(answer.status, 422)
+          assert.lengthOf(answer.json.errors as ReadonlyArray<unknown>, 1)
+          assert.deepInclude((answer.json.errors as ReadonlyArray<object>)[0], { pointer })
+        }
+        const standard = `/v1/webhooks/${(yield* create()).json.id}`
+        const hex = `/v1/webhooks/${(yield* create({ signature: "hex" })).json.id}`
+        const ed25519 = `/v1/webhooks/${(yield* create({ secret: privateKey(3) })).json.id}`
+        const rotate = (path: string, secret: string) =>
+          call("POST", `${path}/rotate-secret`, { json: { secret } })
+        const put = (path: string, json: object) => call("PUT", path, { json: { url, ...json } })
+        const patch = (path: string, json: object) => call("PATCH", path, { json })
+
+        wrong(yield* rotate(standard, "a text"), "/secret")
+        wrong(yield* rotate(hex, privateKey(3)), "/secret")
+        wrong(yield* rotate(standard, `${privateKey(3).slice(0, -4)}AA==`), "/secret")
+        wrong(yield* put(standard, { secret: "a text" }), "/secret")
+        wrong(yield* put(hex, { signature: "hex", secret: privateKey(3) }), "/secret")
+        wrong(yield* put(ed25519, { signature: "hex" }), "/signature")
+        wrong(yield* patch(ed25519, { signature: "stripe" }), "/signature")
+        for (const path of [standard, hex, ed25519]) {
+          assert.strictEqual((yield* rotate(path, `whsec_${"E".repeat(32)}`)).status, 200)
+        }
+        assert.strictEqual((yield* patch(ed25519, { signature: "stripe" })).status, 200)
+        const both = yield* put(standard, { signature: "github", secret: "a text" })
+        assert.strictEqual(both.status, 200)
+        assert.strictEqual((yield* call("GET", `${standard}/secret`)).json.secret, "a text")
+      })
+    )
+
+    it.effect("judges a PATCH by what it makes of the webhook", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const pointersOf = (answer: { json: { errors: ReadonlyArray<{ pointer: string }> } }) =>
+          answer.json.errors.map(({ pointer }) => pointer)
+        const made = yield* create({
+          url: "https://api.telegram.org/bot1:a/sendMessage?chat_id=1",
+          format: "telegram",
+          template: "<b>{type}</b>"
+        })
+        const path = `/v1/webhooks/${made.json.id}`
+        const patch = (json: object) => call("PATCH", path, { json })
+        assert.deepStrictEqual(pointersOf(yield* patch({ url })), ["/url"])
+        assert.deepStrictEqual(pointersOf(yield* patch({ format: "json" })), ["/template"])
+        assert.deepStrictEqual(pointersOf(yield* patch({ method: "GET" })), ["/method"])
+        const moved = yield* patch({ url, format: "query", template: null })
+        assert.deepInclude(moved.json, { url, format: "query", template: null, method: "GET" })
+        const posted = yield* patch({ method: "POST" })
+        assert.strictEqual(posted.json.method, "POST")
+        assert.strictEqual((yield* patch({ method: null })).json.method, "GET")
+        yield* patch({ headers: { "X-Signature": "mine" } })
+        assert.deepStrictEqual(pointersOf(yield* patch({ signature: "hex" })), [
+          "/headers/X-Signature"
+        ])
+        const freed = yield* patch({ signature: "hex", headers: {} })
+        assert.deepInclude(freed.json, { signature: "hex", headers: {} })
+      })
+    )
+
+    it.effect("keeps every setting of requests that change the webhook together", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const path = `/v1/webhooks/${(yield* create()).json.id}`
+        const settings = {
+          timeoutMs: 1_000,
+          concurrency: 2,
+          retry: "quick",
+          clientErrors: "permanent",
+          signature: "github",
+          alertAt: [1]
+        }
+        yield* Effect.forEach(
+          Object.entries(settings),
+          ([name, value]) => call("PATCH", path, { json: { [name]: value } }),
+          { concurrency: "unbounded" }
+        )
+        assert.deepInclude((yield* call("GET", path)).json, settings)
+      })
+    )
+
+    it.effect("takes placeholders in the path and the query of a URL, and nowhere before", () =>
+      Effect.gen(function* () {
+        const taken = [
+          "https://receiver.example/users/{data.user.id}/seen?src={type}&q={data.q}",
+          "https://receiver.example/{data}",
+          "https://receiver.example/%7Bdata.user%20name%7D"
+        ]
+        for (const url of taken) {
+          const made = yield* create({ format: "query", url })
+          assert.deepInclude(made.json, { url, method: "GET" })
+        }
+        const refused = [
+          "https://{data.host}/",
+          "https://{data.host}.example/",
+          "https://receiver.example:{data.port}/",
+          "https://{type}@receiver.example/",
+          "{type}://receiver.example/",
+          "https://receiver.example{data.rest}/",
+          "https://receiver.example/#{type}"
+        ]
+        for (const url of refused) {
+          const answer = yield* create({ format: "query", url })
+          assert.strictEqual(answer.status, 422, url)
+          assert.strictEqual(answer.json.errors[0].pointer, "/url", url)
         }
       })
     )
