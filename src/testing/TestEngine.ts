@@ -80,15 +80,25 @@ export class TestEngine extends Context.Service<
 >()("posthaste/testing/TestEngine") {
   /** The engine, its stores in memory, the scripted network, and this. */
   static readonly layer = (options: Engine.EngineOptions = {}) =>
+    TestEngine.layerOver(Engine.layerStoresMemory, options)
+
+  /** The same over other stores: on a database, or with faults planted in some of them. */
+  static readonly layerOver = <A extends Stores, E, R>(
+    stores: Layer.Layer<A, E, R>,
+    options: Engine.EngineOptions = {}
+  ) =>
     Layer.effect(TestEngine, make).pipe(
       Layer.provideMerge(Engine.layerPath(options)),
       Layer.provideMerge(TestSender.layer),
       Layer.provideMerge(AddressGuard.layer(options.addresses)),
       Layer.provide(Dns.layerStatic({ hosts: {} })),
-      Layer.provideMerge(Engine.layerStoresMemory),
+      Layer.provideMerge(stores),
       Layer.provideMerge(Ids.layerSeeded)
     )
 }
+
+/** What the engine keeps its records in. */
+export type Stores = Layer.Success<typeof Engine.layerStoresMemory>
 
 const make = Effect.gen(function* () {
   const ids = yield* Ids
