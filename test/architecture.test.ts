@@ -120,11 +120,11 @@ const onlyFor: ReadonlyArray<{
     for: ["src/Server.ts", "src/main.ts", "src/cli/"],
     reason: "Services take options with defaults, so the library needs no environment variables."
   },
-  {
-    part: "src/testing/",
-    for: [],
+  ...["src/testing/", "src/testing.ts"].map((part) => ({
+    part,
+    for: ["src/testing.ts"],
     reason: "The testing kit is for users' tests; production code that used it would ship it."
-  },
+  })),
   { part: "src/main.ts", for: [], reason: "Importing the process would start it." },
   {
     part: "src/index.ts",
@@ -132,6 +132,13 @@ const onlyFor: ReadonlyArray<{
     reason: "Inside, a file names the file it needs, not the barrel."
   }
 ]
+
+/** The files that name what is public, one for each way into the package that has more than a file. */
+const barrels: ReadonlySet<string> = new Set([
+  "src/index.ts",
+  // Programs that embed the engine must not load the kit, so it has a way in of its own.
+  "src/testing.ts"
+])
 
 /** Third-party packages that one place wraps, so that replacing one is a change of one place. */
 const wrapped: ReadonlyArray<{
@@ -200,7 +207,8 @@ const rules: ReadonlyArray<Rule> = [
       "src/Server.ts": `import { a } from "./Settings.ts"\nimport { b } from "./http/Http.ts"`,
       "src/http/Http.ts": `import { a } from "./WebhooksHandlers.ts"\nimport { b } from "../api/Api.ts"`,
       "src/cli/serve.ts": `import { a } from "../Server.ts"\nimport { b } from "../Settings.ts"`,
-      "src/testing/TestEngine.ts": `import { a } from "../Engine.ts"\nimport { b } from "./Samples.ts"`
+      "src/testing/TestEngine.ts": `import { a } from "../Engine.ts"\nimport { b } from "./Samples.ts"`,
+      "src/testing.ts": `export { a } from "./testing/TestEngine.ts"`
     },
     breaks: [
       { "src/http/Http.ts": `import { a } from "../dashboard/Dashboard.ts"` },
@@ -211,6 +219,7 @@ const rules: ReadonlyArray<Rule> = [
       { "src/cluster/Cluster.ts": `import { a } from "../Server.ts"` },
       { "src/http/Http.ts": `import type { A } from "../Settings.ts"` },
       { "src/index.ts": `export { a } from "./testing/TestEngine.ts"` },
+      { "src/index.ts": `export { a } from "./testing.ts"` },
       { "src/cli/serve.ts": `import { a } from "../main.ts"` },
       { "src/testing/TestEngine.ts": `import { a } from "../index.ts"` }
     ]
@@ -265,10 +274,10 @@ const rules: ReadonlyArray<Rule> = [
   },
   {
     id: "one-barrel",
-    fact: "nothing but index.ts re-exports, and index.ts does nothing else",
+    fact: "nothing but a barrel of the package re-exports, and a barrel does nothing else",
     check: ({ sources, imports }) => [
       ...imports
-        .filter(({ file, reexport }) => reexport && file !== "src/index.ts")
+        .filter(({ file, reexport }) => reexport && !barrels.has(file))
         .map((found) => ({
           ...found,
           does: `re-exports ${found.specifier}`,
@@ -286,7 +295,7 @@ const rules: ReadonlyArray<Rule> = [
         sources,
         /^(?!export\b)(?:import|const|let|function|class)\b|^export\s+(?!type\s*\{|[*{])\w+/gm
       )
-        .filter(({ file }) => file === "src/index.ts")
+        .filter(({ file }) => barrels.has(file))
         .map((found) => ({
           ...found,
           does: "defines something",
@@ -295,6 +304,7 @@ const rules: ReadonlyArray<Rule> = [
     ],
     keeps: {
       "src/index.ts": `/** Public. */\nexport { A } from "./A.ts"\nexport type { B } from "./B.ts"\nexport * as C from "./C.ts"`,
+      "src/testing.ts": `export { A, type B } from "./testing/A.ts"`,
       "src/send/Lane.ts": `const a = 1\nexport { a }\nexport type { B }\nexport const from = "./A.ts"`
     },
     breaks: [
@@ -302,7 +312,8 @@ const rules: ReadonlyArray<Rule> = [
       { "src/send/Lane.ts": `export type * from "./Signer.ts"` },
       { "src/send/index.ts": `export const a = 1` },
       { "src/index.ts": `export const a = 1` },
-      { "src/index.ts": `import { a } from "./A.ts"\nexport { a }` }
+      { "src/index.ts": `import { a } from "./A.ts"\nexport { a }` },
+      { "src/testing.ts": `export const a = 1` }
     ]
   },
   {

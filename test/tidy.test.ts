@@ -90,8 +90,8 @@ const databaseTime: Ban = {
 const roots: ReadonlyArray<string> = [
   "src/index.ts",
   "src/main.ts",
-  "src/verify.ts",
-  "src/testing/"
+  "src/testing.ts",
+  "src/verify.ts"
 ]
 
 /** What the top level holds besides dotfiles. */
@@ -307,6 +307,7 @@ describe("The scans", () => {
       ["src/send/A.ts", `import type { B } from "./B.ts"`],
       ["src/send/B.ts", ""],
       ["src/send/Dead.ts", `import { a } from "./A.ts"`],
+      ["src/testing.ts", `export { TestEngine } from "./testing/TestEngine.ts"`],
       ["src/testing/TestEngine.ts", ""]
     ])
     assert.deepStrictEqual(dead(sources), ["src/send/Dead.ts"])
