@@ -41,7 +41,11 @@ describe("Lanes", () => {
       const network = yield* TestSender
       yield* network.answer(url, { status: 200, delayMs: 10 })
       yield* engine.webhook(url, { settings: { concurrency: 1 } })
-      yield* publishMany(0, 50)
+      // One message every 4 ms, of which one is sent every 10 ms: room comes and goes meanwhile.
+      for (let n = 0; n < 50; n++) {
+        yield* publishMany(n, n + 1)
+        yield* TestClock.adjust(4)
+      }
       yield* TestClock.adjust("2 seconds")
       const order = yield* arrived(url)
       assert.deepStrictEqual(
@@ -71,7 +75,7 @@ describe("Lanes", () => {
       assert.lengthOf(yield* network.sent(url), 30)
       yield* TestClock.adjust("2 minutes")
       assert.lengthOf(yield* network.sent(url), 50)
-    }).pipe(Effect.provide(TestEngine.layer()))
+    }).pipe(Effect.provide(overMemory(readingSlowly)))
   )
 
   it.effect("hold no more in memory than they may, and lose nothing of the rest", () =>
@@ -157,6 +161,17 @@ const forgettingOnce = Layer.effect(
           died = true
           return Effect.die(new Error("planted"))
         })
+    })
+  })
+)
+
+const readingSlowly = Layer.effect(
+  DeliveryQueue,
+  Effect.gen(function* () {
+    const queue = yield* DeliveryQueue
+    return DeliveryQueue.of({
+      ...queue,
+      pull: (request) => Effect.delay(queue.pull(request), "1 second")
     })
   })
 )
