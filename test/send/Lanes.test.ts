@@ -46,13 +46,13 @@ describe("Lanes", () => {
         yield* publishMany(n, n + 1)
         yield* TestClock.adjust(4)
       }
-      yield* TestClock.adjust("2 seconds")
+      yield* TestClock.adjust("5 seconds")
       const order = yield* arrived(url)
       assert.deepStrictEqual(
         order,
         Array.from({ length: 50 }, (_, n) => n)
       )
-    }).pipe(Effect.provide(TestEngine.layer({ lanes: { mailboxMax: 5 } })))
+    }).pipe(Effect.provide(overMemory(readingSlowly, { lanes: { mailboxMax: 5 } })))
   )
 
   it.effect("send fresh messages at once while others wait for their retry", () =>
@@ -145,8 +145,8 @@ describe("Lanes", () => {
   )
 })
 
-const overMemory = <A>(faulty: Layer.Layer<A, never, Stores>) =>
-  TestEngine.layerOver(faulty.pipe(Layer.provideMerge(Engine.layerStoresMemory)))
+const overMemory = <A>(faulty: Layer.Layer<A, never, Stores>, options: Engine.EngineOptions = {}) =>
+  TestEngine.layerOver(faulty.pipe(Layer.provideMerge(Engine.layerStoresMemory)), options)
 
 const forgettingOnce = Layer.effect(
   DeliveryLog,
