@@ -23,6 +23,12 @@ const Statuses = Schema.String.check(
   Schema.isPattern(/^[2-5]\d\d(,[2-5]\d\d)*$/, { message: "Expected statuses such as 200,500" })
 )
 
+/** Lets a secret pass that something can be verified with: `verify` throws at any other. */
+const usable = (secret: Redacted.Redacted): Redacted.Redacted => {
+  verify({ secret: Redacted.value(secret), headers: {}, body: "" })
+  return secret
+}
+
 /** Receives requests on a loopback port and says what it saw. */
 export const listen = Command.make(
   "listen",
@@ -33,7 +39,12 @@ export const listen = Command.make(
       Flag.withDefault(9000)
     ),
     secret: Flag.Redacted("secret").pipe(
-      Flag.withDescription("The webhook's secret, whsec_…, to verify signatures with"),
+      Flag.mapTryCatch(usable, (error) =>
+        error instanceof TypeError ? `whsec_… or whpk_…; ${error.message}` : "whsec_… or whpk_…"
+      ),
+      Flag.withDescription(
+        "The webhook's secret, whsec_…, or its public key, whpk_…, to verify standard signatures with"
+      ),
       Flag.optional
     ),
     status: Flag.String("status").pipe(
