@@ -73,9 +73,16 @@ export const layer = (
 
 /**
  * The settings that differ from PGlite's own. `shared_buffers` is most of what an idle database
- * keeps resident; `max_wal_size` bounds what a checkpoint leaves behind for reuse.
+ * keeps resident; `max_wal_size` bounds what a checkpoint leaves behind for reuse. Plans keep to the
+ * indexes, as they do on a server.
  */
-const settings = ["shared_buffers=16MB", "min_wal_size=32MB", "max_wal_size=128MB"]
+const settings = [
+  "shared_buffers=16MB",
+  "min_wal_size=32MB",
+  "max_wal_size=128MB",
+  "enable_seqscan=off",
+  "jit=off"
+]
 
 /** A database that failed to open is not tried again before this time has passed. */
 const reopenAfterMs = 1000
