@@ -128,6 +128,8 @@ export class Lanes extends Context.Service<
             const now = yield* Clock.currentTimeMillis
             const resting = ids.filter((id) => !lanes.has(id))
             const found = resting.length === 0 ? [] : yield* webhooks.findMany(resting)
+            const gone = resting.filter((id) => found.every((webhook) => webhook.id !== id))
+            if (gone.length > 0) yield* queue.abandon(gone)
             for (const webhook of found) {
               // A stopped webhook's backlog is looked for when it is resumed.
               if (webhook.status === "enabled") laneOf(webhook)
@@ -147,8 +149,9 @@ export class Lanes extends Context.Service<
             const { webhook } = change
             const lane = lanes.get(webhook.id)
             if (change._tag === "Deleted") {
-              agenda.forget(webhook.id)
               lane?.update({ ...webhook, status: "disabled" })
+              // A publish that met the deletion may still be committing something for it.
+              agenda.note(webhook.id, (yield* Clock.currentTimeMillis) + 10_000)
               return yield* settler.forget(webhook.id)
             }
             lane?.update(webhook)

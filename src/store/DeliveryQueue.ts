@@ -55,6 +55,8 @@ export class DeliveryQueue extends Context.Service<
     ) => Effect.Effect<void, StoreError>
     /** Reads every owed delivery, to find those that no memory holds. */
     readonly owed: Effect.Effect<ReadonlyArray<OwedDelivery>, StoreError>
+    /** Cancels what waits for webhooks that exist no more, as when a publish met a deletion. */
+    readonly abandon: (webhookIds: ReadonlyArray<WebhookId>) => Effect.Effect<void, StoreError>
     /** Cancels a delivery that is not final. */
     readonly cancel: (
       tenantId: TenantId,
@@ -217,6 +219,21 @@ const make = Effect.gen(function* () {
     Effect.withSpan("DeliveryQueue.owed")
   )
 
+  const abandon = Effect.fn("DeliveryQueue.abandon")(
+    function* (webhookIds: ReadonlyArray<WebhookId>) {
+      const now = yield* Clock.currentTimeMillis
+      yield* sql`
+        with gone as (
+          delete from waiting where webhook_id = any (${uuids(webhookIds.map(toUuid))})
+            and not exists (select from webhook where id = waiting.webhook_id)
+          returning delivery_id, tenant_id, webhook_id, attempts
+        )
+        insert into cancelled (delivery_id, tenant_id, webhook_id, attempts, cancelled_at)
+        select delivery_id, tenant_id, webhook_id, attempts, ${instant(now)} from gone`
+    },
+    Effect.mapError(StoreError.from("DeliveryQueue.abandon"))
+  )
+
   const get = Effect.fnUntraced(function* (tenantId: TenantId, id: DeliveryId) {
     const [row] = yield* DeliveryRows.one(sql, tenantId, id)
     if (row === undefined) return yield* new DeliveryNotFound({})
@@ -301,7 +318,7 @@ const make = Effect.gen(function* () {
     Effect.mapError(StoreError.from("DeliveryQueue.redeliver"))
   )
 
-  return DeliveryQueue.of({ recover, agenda, pull, park, owed, cancel, redeliver })
+  return DeliveryQueue.of({ recover, agenda, pull, park, owed, abandon, cancel, redeliver })
 })
 
 interface OwedRow {

@@ -76,6 +76,15 @@ export const make = Effect.gen(function* () {
       }
     })
 
+  const abandon = (webhookIds: ReadonlyArray<WebhookId>) =>
+    Effect.map(Clock.currentTimeMillis, (cancelledAt) => {
+      for (const [id, { attempts, tenantId, webhookId }] of [...waiting]) {
+        if (!webhookIds.includes(webhookId) || webhooks.has(webhookId)) continue
+        waiting.delete(id)
+        cancelled.set(id, { tenantId, webhookId, attempts, cancelledAt })
+      }
+    })
+
   const cancel = Effect.fnUntraced(function* (tenantId: TenantId, id: DeliveryId) {
     const found = yield* get(tenantId, id)
     if (isFinal(found.status)) {
@@ -115,6 +124,7 @@ export const make = Effect.gen(function* () {
     pull,
     park,
     owed: Effect.sync(() => [...owed].map(([id, row]) => ({ id, ...row }))),
+    abandon,
     cancel,
     redeliver
   }

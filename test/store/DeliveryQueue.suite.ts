@@ -344,6 +344,21 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
     })
   )
 
+  it.effect("abandon cancels what waits for a webhook that is gone, and nothing else", () =>
+    Effect.gen(function* () {
+      const { tenant, webhooks } = yield* tenantWith(2)
+      const [gone, alive] = [webhooks[0]!, webhooks[1]!]
+      const queue = yield* DeliveryQueue
+      yield* (yield* WebhookRepo).delete(tenant, gone)
+      const late = yield* wait(tenant, gone, 20_000)
+      const kept = yield* wait(tenant, alive, 20_000)
+      yield* queue.abandon([gone, alive])
+      assert.deepInclude(yield* find(tenant, late), { status: "cancelled", attempts: 0 })
+      assert.deepInclude(yield* find(tenant, kept), { status: "pending" })
+      assert.deepStrictEqual(yield* dueOf(gone), [])
+    })
+  )
+
   it.effect("cancel ends a delivery that memory holds, that waits, or that is held", () =>
     Effect.gen(function* () {
       const { tenant, webhook, webhooks } = yield* tenantWith(2)
