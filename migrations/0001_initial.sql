@@ -105,6 +105,7 @@ create table message (
 ) partition by range (id);
 
 create index message_tenant on message (tenant_id, id);
+create index message_type on message (tenant_id, type, id);
 create index message_resource on message (tenant_id, resource_type, resource_id, id)
   where resource_type is not null;
 
