@@ -11,7 +11,8 @@
  *
  * A lane sends only while its gate is open: the webhook is enabled, not throttled, and its circuit
  * is closed; half open lets one through. A closed gate empties the mailbox into the store, so a dead
- * webhook holds no memory. First try and tenth try take the same way.
+ * webhook holds no memory. After it the lane starts slowly: one attempt at a time, then two, four and
+ * so on, one more with each success, as TCP does (RFC 5681, section 3.1). First try and tenth try take the same way.
  *
  * Whatever a receiver does ends in `settle`. A defect while one delivery is handled is logged and
  * that delivery is put off for a minute; its lane goes on.
@@ -113,11 +114,15 @@ export interface Lane {
   readonly run: Effect.Effect<void>
 }
 
-/** Makes the lane of a webhook that has something due in the store at `backlogAt`, or null. */
+/**
+ * Makes the lane of a webhook that has something due in the store at `backlogAtFirst`, or null. One
+ * that begins with a backlog starts slowly.
+ */
 export const make = (
   context: LaneContext,
   webhookAtFirst: Webhook,
-  backlogAtFirst: number | null
+  backlogAtFirst: number | null,
+  start: "slow" | "full"
 ): Lane => {
   const { circuit, clock, memory, queue, sender, settler, signer, slots } = context
   const mailboxMax = context.options.mailboxMax ?? 1_000
@@ -134,6 +139,7 @@ export const make = (
   let queued = backlogAtFirst !== null && backlogAtFirst <= clock.currentTimeMillisUnsafe()
   let workers = 0
   let unsettled = 0
+  let ramp = start === "slow" ? 1 : Infinity
   const mailbox: Array<DueDelivery> = []
   // Reserved, in the mailbox or in flight; true while the store has the row in `owed`.
   const held = new Map<DeliveryId, boolean>()
@@ -151,7 +157,7 @@ export const make = (
       case "half_open":
         return { workersMax: 1, until: null }
       case "closed":
-        return { workersMax: webhook.settings.concurrency, until: null }
+        return { workersMax: Math.min(webhook.settings.concurrency, ramp), until: null }
     }
   }
 
@@ -199,6 +205,10 @@ export const make = (
         Effect.sync(() => {
           release(delivery)
           if (verdict._tag === "Again") expect(verdict.at, false)
+          if (verdict._tag === "Delivered" && ramp < webhook.settings.concurrency) {
+            ramp++
+            changed.openUnsafe()
+          }
         })
       ),
       Effect.catchCause((cause) => putOff(delivery, cause)),
@@ -302,6 +312,7 @@ export const make = (
 
   /** Empties the mailbox into the store, where it keeps its order and costs no memory. */
   const park = Effect.gen(function* () {
+    ramp = 1
     if (mailbox.length === 0) return
     const parked = mailbox.splice(0)
     const owed = parked.filter((delivery) => held.get(delivery.id) === true)

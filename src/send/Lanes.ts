@@ -27,7 +27,7 @@ import { Settler } from "../settle/Settler.ts"
 import { DeliveryQueue, type DueDelivery } from "../store/DeliveryQueue.ts"
 import { Ownership } from "../store/Ownership.ts"
 import type { StoreError } from "../store/StoreError.ts"
-import { WebhookRepo } from "../store/WebhookRepo.ts"
+import { type WebhookChange, WebhookRepo } from "../store/WebhookRepo.ts"
 import { AddressGuard } from "./AddressGuard.ts"
 import * as Agenda from "./Agenda.ts"
 import { HttpSender } from "./HttpSender.ts"
@@ -106,10 +106,10 @@ export class Lanes extends Context.Service<
           }
         }
 
-        const laneOf = (webhook: Webhook): Lane.Lane => {
+        const laneOf = (webhook: Webhook, start: "slow" | "full"): Lane.Lane => {
           const known = lanes.get(webhook.id)
           if (known !== undefined) return known
-          const lane = Lane.make(context, webhook, agenda.at(webhook.id) ?? null)
+          const lane = Lane.make(context, webhook, agenda.at(webhook.id) ?? null, start)
           agenda.forget(webhook.id)
           lanes.set(webhook.id, lane)
           fork(webhook.id, supervised(lane))
@@ -132,7 +132,7 @@ export class Lanes extends Context.Service<
             if (gone.length > 0) yield* queue.abandon(gone)
             for (const webhook of found) {
               // A stopped webhook's backlog is looked for when it is resumed.
-              if (webhook.status === "enabled") laneOf(webhook)
+              if (webhook.status === "enabled") laneOf(webhook, "slow")
             }
             ids.forEach((id) => lanes.get(id)?.expect(now, true))
           }).pipe(
@@ -155,7 +155,7 @@ export class Lanes extends Context.Service<
               return yield* settler.forget(webhook.id)
             }
             lane?.update(webhook)
-            if (change.previous?.status !== webhook.status && webhook.status === "enabled") {
+            if (isResumed(change)) {
               yield* settler.resume(webhook)
               expect(webhook.id, yield* Clock.currentTimeMillis)
             }
@@ -216,7 +216,7 @@ export class Lanes extends Context.Service<
 
         return Lanes.of({
           reserve: (webhook, delivery) =>
-            !draining && webhook.status === "enabled" && laneOf(webhook).reserve(delivery),
+            !draining && webhook.status === "enabled" && laneOf(webhook, "full").reserve(delivery),
           release: (deliveries) =>
             deliveries.forEach((delivery) => lanes.get(delivery.webhookId)?.release(delivery)),
           doubt: (deliveries) => {
@@ -272,6 +272,11 @@ const storeRetries = {
   ),
   while: (error: StoreError) => error.isRetryable
 }
+
+/** Tells whether a webhook may be sent to again; one read after a lost commit counts as resumed. */
+const isResumed = ({ previous, webhook }: Extract<WebhookChange, { _tag: "Saved" }>): boolean =>
+  webhook.status === "enabled" &&
+  (previous === null ? webhook.updatedAt > webhook.createdAt : previous.status !== "enabled")
 
 /** Restarts a lane alone when a defect ends it: after 100 ms, then ever later, up to 10 seconds. */
 const supervised = (lane: Lane.Lane): Effect.Effect<void> =>

@@ -78,7 +78,7 @@ export const make = Effect.gen(function* () {
 
   const abandon = (webhookIds: ReadonlyArray<WebhookId>) =>
     Effect.map(Clock.currentTimeMillis, (cancelledAt) => {
-      for (const [id, { attempts, tenantId, webhookId }] of [...waiting]) {
+      for (const [id, { attempts, tenantId, webhookId }] of waiting) {
         if (!webhookIds.includes(webhookId) || webhooks.has(webhookId)) continue
         waiting.delete(id)
         cancelled.set(id, { tenantId, webhookId, attempts, cancelledAt })

@@ -88,7 +88,8 @@ export class TestEngine extends Context.Service<
     options: Engine.EngineOptions = {}
   ) =>
     Layer.effect(TestEngine, make).pipe(
-      Layer.provideMerge(Engine.layerPath(options)),
+      // A fake clock stands still when a test ends: nobody would end the wait for what is in flight.
+      Layer.provideMerge(Engine.layerPath({ ...options, lanes: { drainMs: 0, ...options.lanes } })),
       Layer.provideMerge(TestSender.layer),
       Layer.provideMerge(AddressGuard.layer(options.addresses)),
       Layer.provide(Dns.layerStatic({ hosts: {} })),

@@ -325,6 +325,25 @@ describe("a webhook", () => {
     })
   )
 
+  journey("that is resumed is served slowly at first: one, two, four at a time", () =>
+    Effect.gen(function* () {
+      const engine = yield* TestEngine
+      const network = yield* TestSender
+      const webhooks = yield* WebhookRepo
+      yield* network.answer(url, { status: 200, delayMs: 100 })
+      const webhook = yield* engine.webhook(url, { settings: { concurrency: 10 } })
+      yield* webhooks.setStatus(engine.tenantId, webhook.id, "paused")
+      for (let i = 0; i < 60; i++) yield* engine.publish("invoice.paid", { i })
+      yield* webhooks.setStatus(engine.tenantId, webhook.id, "enabled")
+      const sent = []
+      for (let round = 0; round < 6; round++) {
+        yield* TestClock.adjust(round === 0 ? 0 : 100)
+        sent.push((yield* network.sent(url)).length)
+      }
+      assert.deepStrictEqual(sent, [1, 3, 7, 15, 25, 35])
+    })
+  )
+
   journey("whose secret is rotated between attempts is signed by both, then by the new one", () =>
     Effect.gen(function* () {
       const engine = yield* TestEngine
