@@ -135,8 +135,13 @@ export const make = (
   let webhook = webhookAtFirst
   let url = context.guard.url(webhook.url)
   let backlogAt = backlogAtFirst
-  // Messages stand in line in the store: what comes later must not overtake them.
+  // Messages stand in line in the store: what comes later joins them, or it would overtake.
   let queued = backlogAtFirst !== null && backlogAtFirst <= clock.currentTimeMillisUnsafe()
+  // The last reading left nobody in that line, so the next one will leave nobody either.
+  let isShort = false
+  // What came to memory while the last of the line were read: it follows them.
+  let followers: Array<DueDelivery> | null = null
+  let joined = 0
   let workers = 0
   let unsettled = 0
   let ramp = start === "slow" ? 1 : Infinity
@@ -175,7 +180,10 @@ export const make = (
   }
 
   const expect = (at: number, inLine: boolean) => {
-    if (inLine) queued = true
+    if (inLine) {
+      queued = true
+      joined++
+    }
     if (backlogAt !== null && backlogAt <= at) return
     backlogAt = at
     changed.openUnsafe()
@@ -285,9 +293,12 @@ export const make = (
     // A circuit that lets one probe through needs little more than that one.
     const limit = Math.min(refillMax, workersMax * 20, memory.heldMax - memory.held)
     // Cleared first: whoever expects something while the store is read sets it again.
-    const wasQueued = queued
     backlogAt = null
-    queued = false
+    const before = joined
+    if (queued && isShort) {
+      queued = false
+      followers ??= []
+    }
     const pulled = yield* queue
       .pull({
         webhookId: webhook.id,
@@ -297,7 +308,7 @@ export const make = (
         held: new Set(held.keys())
       })
       .pipe(
-        Effect.onError(() => Effect.sync(() => expect(now, wasQueued))),
+        Effect.onError(() => Effect.sync(() => expect(now, queued))),
         Effect.retry(storeRetries)
       )
     for (const delivery of pulled.deliveries) {
@@ -305,9 +316,12 @@ export const make = (
       hold(delivery, false)
       mailbox.push(delivery)
     }
-    // What stood in line is due: when nothing due is left, neither is the line.
+    mailbox.push(...(followers ?? []))
+    followers = null
     const { nextDueAt } = pulled
-    if (nextDueAt !== null) expect(nextDueAt, wasQueued && nextDueAt <= now)
+    isShort = nextDueAt === null || nextDueAt > now
+    if (isShort && joined === before) queued = false
+    if (nextDueAt !== null) expect(nextDueAt, false)
   })
 
   /** Empties the mailbox into the store, where it keeps its order and costs no memory. */
@@ -387,13 +401,16 @@ export const make = (
       return true
     },
     accept: (delivery) => {
-      mailbox.push(delivery)
+      if (followers === null) mailbox.push(delivery)
+      else followers.push(delivery)
       if (workers < webhook.settings.concurrency) changed.openUnsafe()
     },
     release,
     drop: (id) => {
-      const at = mailbox.findIndex((delivery) => delivery.id === id)
-      if (at >= 0) mailbox.splice(at, 1).forEach(release)
+      for (const place of [mailbox, followers ?? []]) {
+        const at = place.findIndex((delivery) => delivery.id === id)
+        if (at >= 0) place.splice(at, 1).forEach(release)
+      }
     },
     expect,
     wake: () => {
