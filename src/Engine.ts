@@ -9,7 +9,7 @@
  * ```
  *
  * `layer` leaves the stores open. `layerStores` keeps them in SQL, over whatever `Database` stands
- * below; `layerStoresMemory` keeps them in Maps.
+ * below, and seals secrets by the `KeyRing` beside it; `layerStoresMemory` keeps them in Maps.
  */
 import * as NodeDns from "@effect/platform-node/NodeDns"
 import { Layer } from "effect"
@@ -63,7 +63,10 @@ export const layer = (options: EngineOptions = {}) =>
 
 const repos = Layer.mergeAll(MessageRepo.layer, DeliveryQueue.layer, TenantRepo.layer)
 
-/** The stores in SQL: migrated, kept in shape, and owned by this engine alone. */
+/**
+ * The stores in SQL: migrated, kept in shape, and owned by this engine alone. They need a `Database`
+ * and a `KeyRing`: `KeyRing.layer` with keys of yours, or `KeyRing.layerPlain`.
+ */
 export const layerStores = Layer.mergeAll(DeliveryLog.layer, Upkeep.layer).pipe(
   Layer.provideMerge(repos),
   Layer.provideMerge(WebhookRepo.layer),

@@ -24,8 +24,10 @@ import {
 import * as Engine from "./Engine.ts"
 import { version } from "./domain/Version.ts"
 import * as Http from "./http/Http.ts"
-import type { Settings } from "./Settings.ts"
+import { SettingInvalid, type Settings } from "./Settings.ts"
 import { Database } from "./store/Database.ts"
+import * as KeyFile from "./store/KeyFile.ts"
+import { KeyRing } from "./store/KeyRing.ts"
 import { TenantRepo } from "./store/TenantRepo.ts"
 import * as Logging from "./telemetry/Logging.ts"
 
@@ -55,7 +57,11 @@ const layerEngine = (settings: Settings) =>
       drainMs: Duration.toMillis(settings.shutdownTimeout) * 0.6
     },
     addresses: { allowHttp: settings.allowHttp, allowNetworks: settings.allowNetworks }
-  }).pipe(Layer.provideMerge(Engine.layerStores), Layer.provideMerge(layerDatabase(settings)))
+  }).pipe(
+    Layer.provideMerge(Engine.layerStores),
+    Layer.provide(layerKeyRing(settings)),
+    Layer.provideMerge(layerDatabase(settings))
+  )
 
 type Ground = ReturnType<typeof Database.layerEmbedded> | ReturnType<typeof Database.layerPostgres>
 
@@ -67,6 +73,37 @@ export const layerDatabase = (
     onNone: (): Ground => Database.layerEmbedded({ dataDir: settings.dataDir }),
     onSome: (url) => Database.layerPostgres({ url })
   })
+
+/**
+ * The key ring that the settings name.
+ *
+ * **Details**
+ *
+ * An embedded database keeps one in its data directory, made at the first start. Its keys still open
+ * what they have sealed when the settings name others. It needs the directory's lock, and so the
+ * database.
+ */
+export const layerKeyRing = (settings: Settings) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { kind } = yield* Database
+      const given = Option.getOrElse(settings.secretKeys, () => [])
+      if (kind === "postgres") {
+        return given.length === 0 ? yield* keysNeeded : KeyRing.layer({ keys: given })
+      }
+      const found = yield* KeyFile.read(settings.dataDir)
+      const keys = KeyFile.joined(given, found)
+      if (keys.length > 0) return KeyRing.layer({ keys })
+      yield* KeyFile.make(settings.dataDir)
+      return KeyRing.layer({ keys: yield* KeyFile.read(settings.dataDir) })
+    })
+  )
+
+const keysNeeded = new SettingInvalid({
+  message:
+    "POSTHASTE_SECRET_KEYS: needed with Postgres, to encrypt secrets; make a key, and keep it, with " +
+    `node -p "'k1:'+crypto.randomBytes(32).toString('base64')"`
+})
 
 /** Log lines as the settings ask for them: pretty on a terminal, else JSON. */
 const layerLogging = (settings: Settings) =>

@@ -7,6 +7,7 @@
  */
 import { Config, Duration, Effect, Option, Redacted, Result, Schema } from "effect"
 import { IpNetwork } from "effect/net"
+import { parse as parseKeys, type RingKey } from "./store/KeyRing.ts"
 
 /** The settings, decoded. */
 export interface Settings {
@@ -16,6 +17,8 @@ export interface Settings {
   readonly databaseUrl: Option.Option<Redacted.Redacted>
   readonly dataDir: string
   readonly adminKey: Option.Option<Redacted.Redacted>
+  /** What seals secrets at rest, the first one; all open them. */
+  readonly secretKeys: Option.Option<ReadonlyArray<RingKey>>
   readonly allowHttp: boolean
   readonly allowNetworks: ReadonlyArray<string>
   readonly maxBodyBytes: number
@@ -41,6 +44,7 @@ const config = Config.all({
   databaseUrl: Config.option(Config.Redacted("POSTHASTE_DATABASE_URL")),
   dataDir: Config.NonEmptyString("POSTHASTE_DATA_DIR").pipe(Config.withDefault(".posthaste")),
   adminKey: Config.option(Config.Redacted("POSTHASTE_ADMIN_KEY")),
+  secretKeys: Config.option(Config.Redacted("POSTHASTE_SECRET_KEYS")),
   allowHttp: Config.option(Config.Boolean("POSTHASTE_ALLOW_HTTP")),
   allowNetworks: Config.option(Config.String("POSTHASTE_ALLOW_NETWORKS")),
   maxBodyBytes: Config.Int("POSTHASTE_MAX_BODY_BYTES").pipe(Config.withDefault(262_144)),
@@ -84,10 +88,17 @@ export const load: Effect.Effect<Settings, SettingInvalid> = Effect.gen(function
       message: "POSTHASTE_ADMIN_KEY: expected at least 24 characters"
     })
   }
+  const secretKeys = Option.map(raw.secretKeys, (keys) => parseKeys(Redacted.value(keys)))
+  if (Option.isSome(secretKeys) && Result.isFailure(secretKeys.value)) {
+    return yield* new SettingInvalid({
+      message: `POSTHASTE_SECRET_KEYS: ${secretKeys.value.failure}`
+    })
+  }
   const local = Option.isNone(raw.databaseUrl) && loopbackHosts.has(raw.host)
   return {
     ...raw,
     local,
+    secretKeys: Option.flatMap(secretKeys, Result.getSuccess),
     allowHttp: Option.getOrElse(raw.allowHttp, () => local),
     allowNetworks: Option.getOrElse(allowNetworks, () => (local ? loopbackNetworks : [])),
     logLevel: logLevels[raw.logLevel]

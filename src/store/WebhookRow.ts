@@ -3,10 +3,13 @@
  *
  * Settings are decoded through their schema, so a row that an older version wrote gets the defaults
  * of what it does not know. A row that cannot be decoded is a defect: nobody can act on it.
+ *
+ * Secrets cross it by a KeyRing. One that it cannot open is left out, and with the current one all
+ * of them, so that nothing goes out unsigned or signed by a secret that was replaced.
  */
-import { Effect, Redacted, Schema } from "effect"
+import { Effect, Option, Redacted, Schema } from "effect"
 import type { Secret } from "../domain/Secret.ts"
-import { fromUuid, toUuid } from "../domain/TypeId.ts"
+import { fromUuid, type SecretId, toUuid, type WebhookId } from "../domain/TypeId.ts"
 import {
   DisabledReason,
   healthy,
@@ -15,6 +18,7 @@ import {
   WebhookSettings,
   WebhookStatus
 } from "../domain/Webhook.ts"
+import type { KeyRing, SecretUnreadable } from "./KeyRing.ts"
 
 const Texts = Schema.Record(Schema.String, Schema.String)
 
@@ -55,14 +59,26 @@ type Row = typeof Row.Type
 const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
 const encodeSettings = Schema.encodeSync(WebhookSettings)
 
-/** Decodes rows to webhooks; dies of one that is no webhook. */
-export const decodeAll = (rows: ReadonlyArray<unknown>): Effect.Effect<ReadonlyArray<Webhook>> =>
-  decodeRows(rows).pipe(
-    Effect.orDie,
-    Effect.map((decoded) => decoded.map(webhookOf))
-  )
+/** How secrets are read: the ring that opens them, and who is told of one that does not open. */
+export interface SecretReader {
+  readonly ring: KeyRing["Service"]
+  readonly unreadable: (
+    at: { readonly webhookId: WebhookId; readonly secretId: SecretId },
+    error: SecretUnreadable
+  ) => Effect.Effect<void>
+}
 
-const webhookOf = (row: Row): Webhook => ({
+/** Decodes rows to webhooks; dies of one that is no webhook. */
+export const decodeAll =
+  (reader: SecretReader) =>
+  (rows: ReadonlyArray<unknown>): Effect.Effect<ReadonlyArray<Webhook>> =>
+    Effect.flatMap(Effect.orDie(decodeRows(rows)), (decoded) =>
+      Effect.forEach(decoded, (row) =>
+        Effect.map(secretsOf(reader, row), (secrets) => webhookOf(row, secrets))
+      )
+    )
+
+const webhookOf = (row: Row, secrets: ReadonlyArray<Secret>): Webhook => ({
   id: fromUuid("webhook", row.id),
   tenantId: fromUuid("tenant", row.tenant_id),
   uid: row.uid,
@@ -77,7 +93,7 @@ const webhookOf = (row: Row): Webhook => ({
   status: row.status,
   disabledReason: row.disabled_reason,
   health: healthOf(row),
-  secrets: secretsOf(row),
+  secrets,
   createdAt: row.created_at.getTime(),
   updatedAt: row.updated_at.getTime()
 })
@@ -96,14 +112,36 @@ const healthOf = (row: Row): WebhookHealth =>
         throttledUntil: timeOf(row.throttled_until)
       }
 
-const secretsOf = (row: Row): ReadonlyArray<Secret> =>
-  (row.secret_ids ?? []).map((id, i) => ({
-    id: fromUuid("secret", id),
-    // A copy, because the bytes may be a part of a larger buffer that would stay with them.
-    key: Redacted.make(row.secret_values![i]!.slice()),
-    createdAt: row.secret_created_at![i]!.getTime(),
-    expiresAt: timeOf(row.secret_expires_at![i]!)
-  }))
+const secretsOf = Effect.fnUntraced(function* ({ ring, unreadable }: SecretReader, row: Row) {
+  const secrets: Array<Secret> = []
+  for (const [i, id] of (row.secret_ids ?? []).entries()) {
+    const at = { webhookId: fromUuid("webhook", row.id), secretId: fromUuid("secret", id) }
+    const key = yield* ring
+      .open(identityOf(row.tenant_id, row.id, id), row.secret_values![i]!)
+      .pipe(
+        Effect.map(Option.some),
+        Effect.catchTag("SecretUnreadable", (error) =>
+          Effect.as(unreadable(at, error), Option.none<Uint8Array>())
+        )
+      )
+    const expiresAt = timeOf(row.secret_expires_at![i]!)
+    if (Option.isSome(key)) {
+      secrets.push({
+        id: at.secretId,
+        key: Redacted.make(key.value),
+        createdAt: row.secret_created_at![i]!.getTime(),
+        expiresAt
+      })
+    } else if (expiresAt === null) {
+      return []
+    }
+  }
+  return secrets
+})
+
+/** Names a secret's row to the KeyRing, by UUIDs: a sealed secret opens there and nowhere else. */
+export const identityOf = (tenantId: string, webhookId: string, secretId: string): string =>
+  `webhook_secret/${tenantId}/${webhookId}/${secretId}`
 
 /** Encodes a webhook as parameters for the columns of `webhook`. */
 export const encode = (webhook: Webhook) => ({
@@ -135,7 +173,7 @@ export const encodeHealth = (health: WebhookHealth) => ({
   throttledUntil: dateOf(health.throttledUntil)
 })
 
-/** Encodes a secret as parameters for the columns of `webhook_secret`. */
+/** Encodes a secret as parameters for the columns of `webhook_secret`, its value not yet sealed. */
 export const encodeSecret = (secret: Secret) => ({
   id: toUuid(secret.id),
   value: Redacted.value(secret.key),

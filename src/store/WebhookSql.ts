@@ -4,20 +4,39 @@
  *
  * A change locks first and reads then: a statement that waited for a lock sees the rows it did not
  * wait for as they were before. Health is locked before its webhook, as `DeliveryLog.settle` does.
+ *
+ * Secrets are sealed by the KeyRing. A webhook whose current secret does not open has none at all: it
+ * keeps its status, its deliveries are put off until the key is back or the secret is rotated, which
+ * removes what does not open. Each such secret is logged once.
  */
 import { Effect, Option } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 import { IdempotencyConflict } from "../domain/Message.ts"
-import { toUuid } from "../domain/TypeId.ts"
+import { type SecretId, toUuid } from "../domain/TypeId.ts"
 import { type Webhook, WebhookUidTaken } from "../domain/Webhook.ts"
 import * as IdRange from "./IdRange.ts"
+import { KeyRing } from "./KeyRing.ts"
 import * as WebhookRow from "./WebhookRow.ts"
 import type { Edited, WebhookTable } from "./WebhookTable.ts"
 
 /** Makes the table over the tables of a migrated database. */
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient
+  const ring = yield* KeyRing
+  const told = new Set<SecretId>()
+
+  const decodeAll = WebhookRow.decodeAll({
+    ring,
+    unreadable: ({ webhookId, secretId }, error) =>
+      Effect.suspend(() => {
+        if (told.has(secretId) || told.size >= toldMax) return Effect.void
+        told.add(secretId)
+        return Effect.logError("A webhook's secret cannot be read (secret_unreadable)").pipe(
+          Effect.annotateLogs({ webhookId, secretId, reason: error.message })
+        )
+      })
+  })
 
   const read = (condition: Fragment, tail: Fragment) =>
     Effect.flatMap(
@@ -38,7 +57,7 @@ export const make = Effect.gen(function* () {
           where webhook_id = w.id
         ) s
         where ${condition} ${tail}`,
-      WebhookRow.decodeAll
+      decodeAll
     )
   const one = (condition: Fragment) =>
     Effect.map(read(condition, nothing), (found) => Option.fromUndefinedOr(found[0]))
@@ -52,13 +71,19 @@ export const make = Effect.gen(function* () {
     return locked.length > 0
   })
 
-  const insertSecret = (webhookId: string, secret: Webhook["secrets"][number]) => {
+  const insertSecret = Effect.fnUntraced(function* (
+    tenantId: string,
+    webhookId: string,
+    secret: Webhook["secrets"][number]
+  ) {
     const row = WebhookRow.encodeSecret(secret)
-    return sql`
+    const identity = WebhookRow.identityOf(tenantId, webhookId, row.id)
+    const sealed = yield* ring.seal(identity, row.value)
+    yield* sql`
       insert into webhook_secret (id, webhook_id, value, created_at, expires_at)
-      values (${row.id}, ${webhookId}, ${row.value}, ${row.createdAt}, ${row.expiresAt})
+      values (${row.id}, ${webhookId}, ${sealed}, ${row.createdAt}, ${row.expiresAt})
       on conflict (id) do update set expires_at = excluded.expires_at`
-  }
+  })
 
   const insert: WebhookTable["insert"] = Effect.fnUntraced(function* (webhook, idempotency) {
     const tenantId = toUuid(webhook.tenantId)
@@ -84,7 +109,7 @@ export const make = Effect.gen(function* () {
         ${row.createdAt}, ${row.updatedAt})
       on conflict (tenant_id, uid) where uid is not null do nothing returning 1`
     if (inserted.length === 0) return yield* new WebhookUidTaken({})
-    for (const secret of webhook.secrets) yield* insertSecret(row.id, secret)
+    for (const secret of webhook.secrets) yield* insertSecret(tenantId, row.id, secret)
     return { webhook, previous: null }
   })
 
@@ -120,7 +145,7 @@ export const make = Effect.gen(function* () {
         const kept = next.secrets.map((secret) => toUuid(secret.id))
         yield* sql`
           delete from webhook_secret where webhook_id = ${uuid} and id <> all(${kept}::uuid[])`
-        for (const secret of next.secrets) yield* insertSecret(uuid, secret)
+        for (const secret of next.secrets) yield* insertSecret(tenant, uuid, secret)
       }
       if (next.health === previous.health) return Option.some({ webhook: next, previous })
       const health = WebhookRow.encodeHealth(next.health)
@@ -222,6 +247,9 @@ export const make = Effect.gen(function* () {
   }
   return table
 })
+
+/** Secrets that are logged one by one as unreadable: many of them have one reason. */
+const toldMax = 1_000
 
 /** Deliveries that are cancelled by one statement. */
 const cancelRows = 10_000

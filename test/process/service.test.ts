@@ -9,7 +9,7 @@ import { Webhook as StandardWebhook } from "standardwebhooks"
 import { Webhook as SvixWebhook } from "svix"
 import { afterAll, assert, describe, it } from "vitest"
 import { openInbox, until } from "../support/Inbox.ts"
-import { makeService, residentBytes, type Service } from "../support/Service.ts"
+import { makeService, residentBytes, secretKeys, type Service } from "../support/Service.ts"
 import { createDatabase } from "../support/TestDatabase.ts"
 
 const grounds = [
@@ -145,19 +145,118 @@ describe("the service", () => {
     ["POSTHASTE_LOG_LEVEL", "loud"],
     ["POSTHASTE_ALLOW_NETWORKS", "10/8"],
     ["POSTHASTE_SHUTDOWN_TIMEOUT", "soon"],
+    ["POSTHASTE_SECRET_KEYS", "k1:hidden"],
     ["POSTHASTE_DATABASE_URL", "postgres://nobody:hidden@127.0.0.1:1/none"]
   ])("does not start with a wrong %s, and says so in one line", (name, value) => {
-    const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
-    const run = spawnSync(process.execPath, [main, "serve"], {
-      env: { PATH: process.env["PATH"], [name]: value },
-      encoding: "utf8",
-      timeout: 30_000
-    })
-    assert.notStrictEqual(run.status, 0)
-    const said = `${run.stdout}${run.stderr}`.trim().split("\n")
+    const { said, status } = command(["serve"], { [name]: value })
+    assert.notStrictEqual(status, 0)
     assert.lengthOf(said, 1, said.join("\n"))
     assert.include(said[0], name === "POSTHASTE_DATABASE_URL" ? "127.0.0.1:1/none" : name)
     assert.notInclude(said[0], "hidden")
+  })
+
+  it("does not start on Postgres without a key ring, and says how to make one", async () => {
+    const { status, said } = command(["serve"], {
+      POSTHASTE_DATABASE_URL: await createDatabase()
+    })
+    assert.strictEqual(status, 1)
+    assert.notInclude(said.join(), "Migrated")
+    assert.match(said.at(-1)!, /^POSTHASTE_SECRET_KEYS: /)
+    const script = /node -p "(.*)"$/.exec(said.at(-1)!)?.[1]
+    const made = spawnSync(process.execPath, ["-p", script ?? ""], { encoding: "utf8" })
+    assert.match(made.stdout, /^k1:[A-Za-z0-9+/]{43}=\n$/)
+  })
+
+  it("signs on while its keys are rotated, and keeps no secret in a dump", async () => {
+    const databaseUrl = await createDatabase()
+    const receiver = await inbox()
+    const canary = `whsec_${Buffer.from("canary-canary-canary-canary!").toString("base64")}`
+    const rotated = `new:${Buffer.alloc(32, 9).toString("base64")},${secretKeys}`
+    const service = await started({ databaseUrl })
+    const { json: webhook } = await service.call("POST", "/v1/webhooks", {
+      url: receiver.url,
+      secret: canary
+    })
+    const deliver = async (service: Service) => {
+      const from = receiver.received.length
+      await service.call("POST", "/v1/messages", { type: "a.b", data: 1 })
+      await until(() => receiver.received.length === from + 1)
+      const { body, headers } = receiver.received.at(-1)!
+      new StandardWebhook(canary).verify(body, {
+        "webhook-id": String(headers["webhook-id"]),
+        "webhook-timestamp": String(headers["webhook-timestamp"]),
+        "webhook-signature": String(headers["webhook-signature"])
+      })
+    }
+    await deliver(service)
+    await service.end("SIGTERM")
+
+    const next = await makeService({ databaseUrl, env: { POSTHASTE_SECRET_KEYS: rotated } })
+    cleanups.push(next.remove)
+    await next.start()
+    const { said, status } = command(["secrets", "rotate-keys"], {
+      POSTHASTE_DATABASE_URL: databaseUrl,
+      POSTHASTE_SECRET_KEYS: rotated
+    })
+    assert.strictEqual(status, 0, said.join("\n"))
+    assert.match(said.at(-1)!, /^new +1$/)
+    await deliver(next)
+    const { json } = await next.call("GET", `/v1/webhooks/${webhook.id}/secret`)
+    assert.strictEqual(json.secret, canary)
+
+    const dump = spawnSync("pg_dump", ["--inserts", databaseUrl], { encoding: "latin1" })
+    assert.include(dump.stdout, receiver.url, dump.stderr)
+    for (const form of [canary, canary.slice(6), "canary-canary", hexOf("canary-canary")]) {
+      assert.notInclude(dump.stdout, form)
+    }
+  })
+
+  it("holds what is owed to a webhook whose secret it cannot read, unsent", async () => {
+    const databaseUrl = await createDatabase()
+    const receiver = await inbox()
+    const service = await started({ databaseUrl })
+    const { json: webhook } = await service.call("POST", "/v1/webhooks", { url: receiver.url })
+    await service.end("SIGTERM")
+    const POSTHASTE_SECRET_KEYS = `other:${Buffer.alloc(32, 9).toString("base64")}`
+    const wrong = await makeService({ databaseUrl, env: { POSTHASTE_SECRET_KEYS } })
+    cleanups.push(wrong.remove)
+    await wrong.start()
+    const publish = (service: Service) =>
+      service.call("POST", "/v1/messages", { type: "a.b", data: 1 })
+    const { json: message } = await publish(wrong)
+    await until(() => wrong.output().includes("No secret of the webhook"))
+    assert.include(wrong.output(), "secret_unreadable")
+    assert.strictEqual((await wrong.call("GET", `/v1/webhooks/${webhook.id}`)).status, 200)
+    const { json } = await wrong.call("GET", `/v1/messages/${message.id}`)
+    assert.deepInclude(json.deliveries[0], { status: "pending", attempts: 0 })
+    await wrong.end("SIGTERM")
+    assert.lengthOf(receiver.received, 0)
+    await service.start()
+    await publish(service)
+    await until(() => receiver.received.length === 1)
+  })
+
+  it("rotates the keys of an embedded database only while no service holds it", async () => {
+    const service = await started()
+    const { json: webhook } = await service.call("POST", "/v1/webhooks", {
+      url: "http://127.0.0.1:9/"
+    })
+    const env = {
+      POSTHASTE_DATA_DIR: service.dataDir,
+      POSTHASTE_SECRET_KEYS: `new:${Buffer.alloc(32, 9).toString("base64")}`
+    }
+    const refused = command(["secrets", "rotate-keys"], env)
+    assert.strictEqual(refused.status, 1)
+    assert.include(refused.said.join(), String(service.pid()))
+    await service.end("SIGTERM")
+    const { said, status } = command(["secrets", "rotate-keys"], env)
+    assert.strictEqual(status, 0, said.join("\n"))
+    assert.match(said.at(-1)!, /^new +1$/)
+    const next = await makeService({ dataDir: service.dataDir, env })
+    cleanups.push(next.remove)
+    await next.start()
+    const { json } = await next.call("GET", `/v1/webhooks/${webhook.id}/secret`)
+    assert.strictEqual(json.secret, webhook.secret)
   })
 
   it("keeps 49 webhooks as fast as they were beside one that never answers", async () => {
@@ -193,6 +292,19 @@ describe("the service", () => {
     assert.isBelow(beside, alone * 2 + 50)
   })
 })
+
+/** Runs one command to its end; answers its exit code and the lines it said. */
+const command = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>) => {
+  const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+  const run = spawnSync(process.execPath, [main, ...args], {
+    env: { PATH: process.env["PATH"], ...env },
+    encoding: "utf8",
+    timeout: 30_000
+  })
+  return { status: run.status, said: `${run.stdout}${run.stderr}`.trim().split("\n") }
+}
+
+const hexOf = (text: string) => Buffer.from(text).toString("hex")
 
 const publishMany = async (service: Service, count: number) => {
   let left = count

@@ -9,6 +9,7 @@ import { healthy, type WebhookHealth } from "../../src/domain/Webhook.ts"
 import type { DeliveryId, KeyId, TenantId, WebhookId } from "../../src/domain/TypeId.ts"
 import { fromUuid, toUuid } from "../../src/domain/TypeId.ts"
 import { Ids } from "../../src/store/Ids.ts"
+import { KeyRing } from "../../src/store/KeyRing.ts"
 import { MemoryTables } from "../../src/store/MemoryTables.ts"
 import * as Migrations from "../../src/store/Migrations.ts"
 import * as Pglite from "../../src/store/Pglite.ts"
@@ -237,10 +238,16 @@ export const memory = memoryGround.pipe(
   Layer.provideMerge(Layer.mergeAll(MemoryTables.layer, Ids.layer))
 )
 
+/** The ring of all databases here. */
+export const ringKeys = ["first", "second"].map((id, i) => ({
+  id,
+  key: Redacted.make(new Uint8Array(32).fill(i + 1))
+}))
+
 const migrated = <E>(client: Layer.Layer<PgClient.PgClient | SqlClient, E>) =>
   sqlGround.pipe(
     Layer.provideMerge(Migrations.layer),
-    Layer.provideMerge(Layer.mergeAll(client, Ids.layer))
+    Layer.provideMerge(Layer.mergeAll(client, Ids.layer, KeyRing.layer({ keys: ringKeys })))
   )
 
 /** A fresh embedded database. */

@@ -20,6 +20,7 @@ import { healthy, type WebhookHealth, WebhookSettings } from "../../src/domain/W
 import { DeliveryLog, type Settlement } from "../../src/store/DeliveryLog.ts"
 import { DeliveryQueue } from "../../src/store/DeliveryQueue.ts"
 import { Ids } from "../../src/store/Ids.ts"
+import type { KeyRing } from "../../src/store/KeyRing.ts"
 import { MemoryTables } from "../../src/store/MemoryTables.ts"
 import { MessageRepo, type NewMessage } from "../../src/store/MessageRepo.ts"
 import { Ownership } from "../../src/store/Ownership.ts"
@@ -81,7 +82,9 @@ export const memory = DeliveryLog.layerMemory.pipe(
 )
 
 /** The stores over a database. */
-export const over = <A extends SqlClient | Ids | Ground, E, R>(ground: Layer.Layer<A, E, R>) =>
+export const over = <A extends SqlClient | Ids | Ground | KeyRing, E, R>(
+  ground: Layer.Layer<A, E, R>
+) =>
   DeliveryLog.layer.pipe(
     Layer.provideMerge(Layer.mergeAll(MessageRepo.layer, DeliveryQueue.layer, WebhookRepo.layer)),
     Layer.provideMerge(Layer.merge(ownership, retentionInSql)),

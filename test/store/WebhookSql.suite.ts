@@ -22,6 +22,7 @@ import { firstPage } from "../../src/domain/Page.ts"
 import { type TenantId, toUuid } from "../../src/domain/TypeId.ts"
 import { type WebhookFields, WebhookSettings } from "../../src/domain/Webhook.ts"
 import { Ids } from "../../src/store/Ids.ts"
+import type { KeyRing } from "../../src/store/KeyRing.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
 import { type NewWebhook, type WebhookChange, WebhookRepo } from "../../src/store/WebhookRepo.ts"
 import { Ground } from "./Ground.ts"
@@ -97,7 +98,9 @@ const losingRepo = Effect.fnUntraced(function* (keep: boolean, away: () => boole
 })
 
 /** Adds the tests. */
-export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground | SqlClient>) => {
+export const suite = (
+  it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground | SqlClient | KeyRing>
+) => {
   it.effect("a row of an older version has the defaults of what it does not know", () =>
     Effect.gen(function* () {
       const repo = yield* WebhookRepo
@@ -126,6 +129,66 @@ export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground | Sql
       const exit = yield* Effect.exit(repo.get(tenant, id))
       assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
       yield* sql`delete from webhook where id = ${toUuid(id)}`
+    })
+  )
+
+  it.effect("a secret is nowhere in the database as it is, nor in the place of another one", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const sql = yield* SqlClient
+      const tenant = yield* (yield* Ground).tenant
+      const one = yield* repo.create(yield* draft(tenant))
+      const other = yield* repo.create(yield* draft(tenant))
+      yield* repo.rotateSecret(tenant, one.id, yield* rotation(1_000))
+      const read = yield* repo.get(tenant, one.id)
+      assert.lengthOf(read.secrets, 2)
+      const stored = yield* sql<{ readonly value: Uint8Array }>`select value from webhook_secret`
+      const all = Buffer.concat(stored.map(({ value }) => value))
+      for (const { key } of [...read.secrets, ...other.secrets]) {
+        assert.strictEqual(all.indexOf(Redacted.value(key)), -1)
+      }
+      const [a, b] = [one, other].map(({ secrets }) => toUuid(secrets[0]!.id))
+      yield* sql`
+        update webhook_secret s set value = o.value from webhook_secret o
+        where s.id in (${a}, ${b}) and o.id in (${a}, ${b}) and o.id <> s.id`
+      assert.deepStrictEqual((yield* repo.get(tenant, other.id)).secrets, [])
+      assert.deepStrictEqual(
+        (yield* repo.get(tenant, one.id)).secrets.map(({ id }) => id),
+        [read.secrets[0]!.id]
+      )
+    })
+  )
+
+  it.effect("a webhook whose current secret does not open has none, until it is rotated", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const sql = yield* SqlClient
+      const tenant = yield* (yield* Ground).tenant
+      const { id } = yield* repo.create(yield* draft(tenant))
+      yield* repo.rotateSecret(tenant, id, yield* rotation(1_000))
+      yield* sql`
+        update webhook_secret set value = set_byte(value, 40, get_byte(value, 40) # 1)
+        where webhook_id = ${toUuid(id)} and expires_at is null`
+      const unreadable = yield* repo.get(tenant, id)
+      assert.deepStrictEqual([unreadable.status, unreadable.secrets], ["enabled", []])
+      const renamed = yield* repo.update(tenant, id, { name: "new" })
+      assert.deepStrictEqual([renamed.name, renamed.secrets], ["new", []])
+      const { secrets } = yield* repo.rotateSecret(tenant, id, yield* rotation(1_000))
+      assert.deepStrictEqual((yield* repo.get(tenant, id)).secrets, secrets)
+      assert.lengthOf(secrets, 1)
+    })
+  )
+
+  it.effect("a secret that was written before there were key rings is read as it is", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const sql = yield* SqlClient
+      const tenant = yield* (yield* Ground).tenant
+      const { id, secrets } = yield* repo.create(yield* draft(tenant))
+      yield* sql`
+        update webhook_secret set value = ${Redacted.value(secrets[0]!.key)}
+        where webhook_id = ${toUuid(id)}`
+      assert.deepStrictEqual((yield* repo.get(tenant, id)).secrets, secrets)
     })
   )
 

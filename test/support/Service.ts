@@ -13,6 +13,9 @@ import { fileURLToPath } from "node:url"
 /** The admin key of every service started here. */
 export const adminKey = "phk_test_0123456789abcdefghijklmnopqrstuvwxyz"
 
+/** The key ring of every service started on Postgres here. */
+export const secretKeys = `test:${Buffer.alloc(32, 7).toString("base64")}`
+
 /** What a service runs on. */
 export interface ServiceOptions {
   /** Postgres; absent: embedded, in `dataDir`. */
@@ -75,7 +78,10 @@ export const makeService = async (options: ServiceOptions = {}): Promise<Service
         POSTHASTE_ALLOW_NETWORKS: "127.0.0.0/8",
         ...(options.databaseUrl === undefined
           ? {}
-          : { POSTHASTE_DATABASE_URL: options.databaseUrl }),
+          : {
+              POSTHASTE_DATABASE_URL: options.databaseUrl,
+              POSTHASTE_SECRET_KEYS: secretKeys
+            }),
         ...options.env
       }
     })

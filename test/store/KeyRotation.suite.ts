@@ -1,0 +1,154 @@
+/**
+ * What a KeyRotation does to the secrets of a database.
+ */
+import { assert, type Vitest } from "@effect/vitest"
+import { Context, Deferred, Effect, Fiber, Layer, Redacted, Schema, Stream } from "effect"
+import { SqlClient } from "effect/sql/SqlClient"
+import { toUuid } from "../../src/domain/TypeId.ts"
+import { WebhookSettings } from "../../src/domain/Webhook.ts"
+import { Ids } from "../../src/store/Ids.ts"
+import { KeyRing } from "../../src/store/KeyRing.ts"
+import * as KeyRotation from "../../src/store/KeyRotation.ts"
+import { identityOf } from "../../src/store/WebhookRow.ts"
+import * as Parameters from "../../src/store/Parameters.ts"
+import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
+import { Ground, ringKeys } from "./Ground.ts"
+
+const [first, second] = ringKeys as [(typeof ringKeys)[0], (typeof ringKeys)[0]]
+
+/** The ring once a new key stands first. */
+const turned = KeyRing.layer({ keys: [second, first] })
+
+const settings = Schema.decodeSync(WebhookSettings)({})
+
+const register = Effect.gen(function* () {
+  const ids = yield* Ids
+  const repo = yield* WebhookRepo
+  const key = yield* ids.bytes(32)
+  const webhook = yield* repo.create({
+    id: yield* ids.next("webhook"),
+    tenantId: yield* (yield* Ground).tenant,
+    secret: { id: yield* ids.next("secret"), key: Redacted.make(key) },
+    idempotency: null,
+    fields: {
+      uid: null,
+      name: null,
+      description: null,
+      metadata: {},
+      url: "https://example.com/hook",
+      eventTypes: [],
+      resources: [],
+      headers: {},
+      settings
+    }
+  })
+  return { webhook, key }
+})
+
+/** Adds the tests, on so many webhooks. */
+export const suite = (
+  it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground | SqlClient | KeyRing>,
+  webhooks: number
+) => {
+  const clear = Effect.flatMap(SqlClient, (sql) => Effect.orDie(sql`delete from webhook`))
+
+  it.effect("a rotation ends with every secret sealed by the first key, and read as before", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      yield* clear
+      const { key, webhook } = yield* register
+      const plain = yield* register
+      // A plain key may begin as if it were sealed.
+      plain.key.set((yield* Effect.provide(KeyRing, turned)).head!)
+      const lost = yield* register
+      yield* sql`
+        update webhook_secret set value = ${plain.key}
+        where webhook_id = ${toUuid(plain.webhook.id)}`
+      const foreign = yield* Effect.flatMap(KeyRing, (ring) =>
+        ring.seal("elsewhere", lost.key)
+      ).pipe(Effect.provide(KeyRing.layer({ keys: [{ ...first, id: "third" }] })))
+      yield* sql`
+        update webhook_secret set value = ${foreign}
+        where webhook_id = ${toUuid(lost.webhook.id)}`
+      assert.deepStrictEqual(yield* KeyRotation.count, [
+        { keyId: "first", secrets: 1 },
+        { keyId: "third", secrets: 1 },
+        { keyId: null, secrets: 1 }
+      ])
+      const run = Effect.provide(
+        KeyRotation.run(() => Effect.void),
+        turned
+      )
+      assert.deepStrictEqual(yield* run, { sealed: 2, unreadable: 1 })
+      assert.deepStrictEqual(yield* run, { sealed: 0, unreadable: 1 })
+      assert.deepStrictEqual(yield* KeyRotation.count, [
+        { keyId: "second", secrets: 2 },
+        { keyId: "third", secrets: 1 }
+      ])
+      const repo = yield* WebhookRepo
+      for (const made of [{ key, webhook }, plain]) {
+        const read = yield* repo.get(made.webhook.tenantId, made.webhook.id)
+        assert.deepStrictEqual(Redacted.value(read.secrets[0]!.key), made.key)
+      }
+    })
+  )
+
+  it.effect("engines read every secret while it goes on, and a run that was cut goes on", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      const ring = yield* KeyRing
+      const repo = yield* WebhookRepo
+      yield* clear
+      const { webhook } = yield* register
+      const { tenantId } = webhook
+      const like = toUuid(webhook.id)
+      yield* sql`
+        insert into webhook (id, tenant_id, metadata, url, event_types, resources, headers,
+          settings, status, created_at, updated_at)
+        select gen_random_uuid(), tenant_id, metadata, url, event_types, resources, headers,
+          settings, status, created_at, updated_at
+        from webhook, generate_series(2, ${webhooks}::int4) where id = ${like}`
+      const rows = yield* sql<{ readonly id: string }>`select id from webhook where id <> ${like}`
+      const ids = rows.map(({ id }) => id)
+      const random = yield* (yield* Ids).bytes(32)
+      const sealed = yield* Effect.forEach(ids, (id) =>
+        ring.seal(identityOf(toUuid(tenantId), id, id), random)
+      )
+      yield* sql`
+        insert into webhook_secret (id, webhook_id, value, created_at)
+        select id, id, value, to_timestamp(0)
+        from unnest(${Parameters.uuids(ids)}, ${Parameters.bytes(sealed)}) as t (id, value)`
+
+      const cut = yield* Deferred.make<void>()
+      const firstRun = yield* KeyRotation.run(() =>
+        Effect.andThen(Deferred.succeed(cut, undefined), Effect.never)
+      ).pipe(Effect.provide(turned), Effect.forkChild({ startImmediately: true }))
+      yield* Deferred.await(cut)
+      yield* Fiber.interrupt(firstRun)
+
+      let reads = 0
+      const readAll = (repo: WebhookRepo["Service"]) =>
+        Stream.runForEach(repo.all, ({ secrets }) =>
+          Effect.sync(() => {
+            reads++
+            assert.lengthOf(secrets, 1)
+          })
+        )
+      const later = yield* Effect.map(
+        Layer.build(Layer.fresh(WebhookRepo.layer)).pipe(Effect.provide(turned)),
+        (context) => Context.get(context, WebhookRepo)
+      )
+      const rotation = yield* KeyRotation.run(() => Effect.yieldNow).pipe(
+        Effect.provide(turned),
+        Effect.forkChild({ startImmediately: true })
+      )
+      while (rotation.pollUnsafe() === undefined) yield* readAll(repo)
+      yield* readAll(later)
+      const done = yield* Fiber.join(rotation)
+      assert.deepStrictEqual(done, { sealed: webhooks - 500, unreadable: 0 })
+      assert.deepStrictEqual(yield* KeyRotation.count, [{ keyId: "second", secrets: webhooks }])
+      assert.isAtLeast(reads, webhooks * 2)
+      yield* clear
+    })
+  )
+}
