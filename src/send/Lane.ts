@@ -21,6 +21,7 @@ import {
   Cause,
   Clock,
   Effect,
+  Exit,
   Latch,
   Option,
   PartitionedSemaphore,
@@ -207,7 +208,6 @@ export const make = (
   /** Writes down what came of an attempt; the receiver's next one need not wait for that. */
   const settle = (delivery: DueDelivery, startedAt: number, sent: Sent) => {
     unsettled++
-    memory.inFlight++
     return settler.settle({ webhook, delivery, startedAt, ...sent }).pipe(
       Effect.flatMap((verdict) =>
         Effect.sync(() => {
@@ -242,7 +242,12 @@ export const make = (
           : circuit.run(webhook, sender.send(request.success), ({ outcome }) =>
               circuitOutcome(outcome)
             )
-      ).pipe(Effect.ensuring(Effect.sync(ended)))
+      ).pipe(
+        // An answered attempt stays in flight until it is settled: shutdown waits for that.
+        Effect.onExit((exit) =>
+          Exit.isSuccess(exit) && Option.isSome(exit.value) ? Effect.void : Effect.sync(ended)
+        )
+      )
       if (Option.isNone(sent)) return false
       // Begun at once: what the outcome says about the webhook is known before its next request.
       yield* Effect.forkIn(settle(delivery, now, sent.value), context.scope, {
