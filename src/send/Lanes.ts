@@ -17,7 +17,8 @@ import {
   Latch,
   Layer,
   PartitionedSemaphore,
-  Schedule
+  Schedule,
+  Scope
 } from "effect"
 import type { Delivery, DeliveryNotFound, DeliveryStateConflict } from "../domain/Delivery.ts"
 import type { DeliveryId, TenantId, WebhookId } from "../domain/TypeId.ts"
@@ -89,7 +90,8 @@ export class Lanes extends Context.Service<
           clock,
           memory,
           options,
-          scope: yield* Effect.scope,
+          // A scope of its own: the layer's takes nothing more in from the moment it begins to close.
+          scope: yield* Effect.acquireRelease(Scope.make(), Scope.close),
           circuit: yield* Circuit,
           sender: yield* HttpSender,
           signer: yield* Signer,
