@@ -19,6 +19,7 @@ import {
   CircuitState,
   ClientErrors,
   DisabledReason,
+  SecretUnreadable,
   UrlNotAllowed,
   WebhookNotFound,
   WebhookSettings,
@@ -198,7 +199,7 @@ export class WebhooksApi extends HttpApiGroup.make("webhooks")
       headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
       payload: WebhookInput,
       success: created,
-      error: [WebhookUidTaken, IdempotencyConflict, UrlNotAllowed]
+      error: [WebhookUidTaken, IdempotencyConflict, UrlNotAllowed, SecretUnreadable]
     })
       .middleware(JsonBody)
       .annotate(RequiredScope, "manage")
@@ -220,7 +221,7 @@ export class WebhooksApi extends HttpApiGroup.make("webhooks")
       params,
       payload: WebhookInput,
       success: [created, WebhookView],
-      error: [WebhookNotFound, WebhookUidTaken, UrlNotAllowed]
+      error: [WebhookNotFound, WebhookUidTaken, UrlNotAllowed, SecretUnreadable]
     })
       .middleware(JsonBody)
       .annotate(RequiredScope, "manage")
@@ -244,7 +245,7 @@ export class WebhooksApi extends HttpApiGroup.make("webhooks")
     HttpApiEndpoint.get("getSecret", "/:id/secret", {
       params,
       success: SecretView,
-      error: WebhookNotFound
+      error: [WebhookNotFound, SecretUnreadable]
     })
       .annotate(RequiredScope, "manage")
       .annotate(OpenApi.Summary, "Show the secret that signs"),
@@ -252,7 +253,7 @@ export class WebhooksApi extends HttpApiGroup.make("webhooks")
       params,
       payload: [RotateInput, HttpApiSchema.NoContent],
       success: SecretView,
-      error: WebhookNotFound
+      error: [WebhookNotFound, SecretUnreadable]
     })
       .middleware(JsonBody)
       .annotate(RequiredScope, "manage")

@@ -11,6 +11,7 @@
  * A person pauses, the engine disables. In both states deliveries are held, never dropped.
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { EventTypePattern } from "./EventType.ts"
 import { Format, problems as formatProblems, Method } from "./Format.ts"
@@ -184,12 +185,9 @@ export interface Webhook extends WebhookFields {
   readonly updatedAt: number
 }
 
-/** Finds the secret that signs now and has no end. */
-export const currentSecret = (webhook: Webhook): Secret => {
-  const current = webhook.secrets.find((secret) => secret.expiresAt === null)
-  if (current === undefined) throw new Error("A webhook has no current secret")
-  return current
-}
+/** Finds the secret that signs now and has no end; none when the service cannot read it. */
+export const currentSecret = (webhook: Webhook): Option.Option<Secret> =>
+  Option.fromUndefinedOr(webhook.secrets.find((secret) => secret.expiresAt === null))
 
 /** Tells whether a circuit is closed, open, or due to let one probe through. */
 export const CircuitState = Schema.Literals(["closed", "open", "half_open"])
@@ -223,3 +221,10 @@ export class UrlNotAllowed extends problem<UrlNotAllowed>()(
   { code: "url_not_allowed", status: 422, title: "The URL is not allowed" },
   { errors: Schema.Array(ProblemItem) }
 ) {}
+
+/** The webhook's secret is sealed with a key that the service does not have. */
+export class SecretUnreadable extends problem<SecretUnreadable>()("SecretUnreadable", {
+  code: "secret_unreadable",
+  status: 409,
+  title: "The secret cannot be read; rotate it, or give the service its key"
+}) {}

@@ -1,14 +1,14 @@
 /**
  * How what the engine knows is shown. Secrets are left out unless a function is named for them.
  */
-import { Option, Redacted } from "effect"
+import { Option, Redacted, Result } from "effect"
 import type { AttemptView, DeliveryView } from "../api/DeliveriesApi.ts"
 import type { SecretView, WebhookView } from "../api/WebhooksApi.ts"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Delivery } from "../domain/Delivery.ts"
 import { methodOf } from "../domain/Format.ts"
 import * as Secret from "../domain/Secret.ts"
-import { circuitState, currentSecret, type Webhook } from "../domain/Webhook.ts"
+import { circuitState, currentSecret, SecretUnreadable, type Webhook } from "../domain/Webhook.ts"
 
 /** Shows a webhook at an instant (epoch milliseconds). */
 export const webhookView = (webhook: Webhook, now: number): WebhookView => {
@@ -45,11 +45,18 @@ export const webhookView = (webhook: Webhook, now: number): WebhookView => {
 }
 
 /** Shows the secret that signs now, in full, and its public half where it has one. */
-export const secretView = (webhook: Webhook): SecretView => {
-  const kept = Redacted.value(currentSecret(webhook).key)
-  const publicKey = Option.getOrUndefined(Secret.publicKey(kept))
-  return { secret: Secret.encode(kept), ...(publicKey === undefined ? {} : { publicKey }) }
-}
+export const secretView = (webhook: Webhook): Result.Result<SecretView, SecretUnreadable> =>
+  Option.match(currentSecret(webhook), {
+    onNone: () => Result.fail(new SecretUnreadable()),
+    onSome: ({ key }) => {
+      const kept = Redacted.value(key)
+      const publicKey = Option.getOrUndefined(Secret.publicKey(kept))
+      return Result.succeed({
+        secret: Secret.encode(kept),
+        ...(publicKey === undefined ? {} : { publicKey })
+      })
+    }
+  })
 
 /** Shows a delivery. */
 export const deliveryView = (delivery: Delivery): DeliveryView => ({

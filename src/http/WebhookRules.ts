@@ -28,8 +28,13 @@ export const readSecret = (text: string): Result.Result<Uint8Array, InvalidInput
 }
 
 /** Makes a secret of the kind of a former one, so that receivers can go on verifying as they do. */
-export const secretLike = (former: Uint8Array, random: Uint8Array): Uint8Array =>
-  Secret.kindOf(former) === "ed25519" ? Secret.keepEd25519(pairOf(random)) : random
+export const secretLike = (webhook: Webhook, random: Uint8Array): Uint8Array =>
+  Option.exists(
+    currentSecret(webhook),
+    ({ key }) => Secret.kindOf(Redacted.value(key)) === "ed25519"
+  )
+    ? Secret.keepEd25519(pairOf(random))
+    : random
 
 /** Lets a new webhook pass whose parts fit together. */
 export const judgeNew = (
@@ -45,8 +50,14 @@ export const judgeUpdate = (
 ): Result.Result<WebhookUpdate, InvalidInput> => {
   const { headers = webhook.headers, rotation, url = webhook.url } = update
   const settings = { ...webhook.settings, ...update.settings }
-  const { key } = rotation ?? currentSecret(webhook)
-  const found = problems({ headers, settings, url }, Secret.kindOf(Redacted.value(key)))
+  const secret: Option.Option<{ readonly key: Redacted.Redacted<Uint8Array> }> =
+    rotation === undefined ? currentSecret(webhook) : Option.some(rotation)
+  // One that cannot be read says nothing about its kind; generated ones are of this kind.
+  const kind = Option.match(secret, {
+    onNone: () => "hmac" as const,
+    onSome: ({ key }) => Secret.kindOf(Redacted.value(key))
+  })
+  const found = problems({ headers, settings, url }, kind)
   return passed(update, found, rotation !== undefined)
 }
 

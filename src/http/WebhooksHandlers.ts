@@ -46,7 +46,7 @@ export const WebhooksHandlers = HttpApiBuilder.group(
       return webhookView(webhook, yield* Clock.currentTimeMillis)
     })
     const viewWithSecret = Effect.fnUntraced(function* (webhook: Webhook) {
-      return { ...(yield* view(webhook)), ...secretView(webhook) }
+      return { ...(yield* view(webhook)), ...(yield* Effect.fromResult(secretView(webhook))) }
     })
     const register = Effect.fnUntraced(function* (
       tenantId: TenantId,
@@ -164,7 +164,9 @@ export const WebhooksHandlers = HttpApiBuilder.group(
 
       getSecret: Effect.fn("WebhooksHandlers.getSecret")(function* ({ params }) {
         const { tenantId } = yield* Caller
-        return secretView(yield* webhooks.get(tenantId, yield* refOf(params.id)))
+        return yield* Effect.fromResult(
+          secretView(yield* webhooks.get(tenantId, yield* refOf(params.id)))
+        )
       }, unavailable),
 
       rotateSecret: Effect.fn("WebhooksHandlers.rotateSecret")(function* ({ params, payload }) {
@@ -176,13 +178,13 @@ export const WebhooksHandlers = HttpApiBuilder.group(
         const random = yield* ids.bytes(Secret.secretBytes.generated)
         const id = yield* ids.next("secret")
         const rotated = yield* webhooks.rotateSecret(tenantId, ref, (webhook) =>
-          Result.map(judgeSecret(webhook, given ?? secretLike(keyOf(webhook), random)), (key) => ({
+          Result.map(judgeSecret(webhook, given ?? secretLike(webhook, random)), (key) => ({
             id,
             key: Redacted.make(key),
             graceMs: gracePeriodSeconds * 1_000
           }))
         )
-        return secretView(rotated)
+        return yield* Effect.fromResult(secretView(rotated))
       }, unavailable),
 
       pause: Effect.fn("WebhooksHandlers.pause")(function* ({ params }) {
@@ -234,10 +236,11 @@ const patchOf = (input: WebhookPatch, current: WebhookSettings): WebhookUpdate =
   }
 }
 
-const keyOf = (webhook: Webhook): Uint8Array => Redacted.value(currentSecret(webhook).key)
-
 const isCurrent = (webhook: Webhook, key: Uint8Array): boolean =>
-  Buffer.compare(keyOf(webhook), key) === 0
+  Option.exists(
+    currentSecret(webhook),
+    (current) => Buffer.compare(Redacted.value(current.key), key) === 0
+  )
 
 /** SHA-256 of what makes two requests the same. */
 const digestOf = (method: string, path: string, body: Uint8Array): Uint8Array =>
