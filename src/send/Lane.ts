@@ -431,7 +431,7 @@ export const make = (
 const closed: Gate = { workersMax: 0, until: null }
 
 /** A store that is away is asked again: after 100 ms, then ever later, up to every 5 seconds. */
-const storeRetries = {
+export const storeRetries = {
   schedule: Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
     Schedule.jittered
   ),

@@ -141,7 +141,7 @@ export class Lanes extends Context.Service<
             Effect.tapError((error) =>
               Effect.logWarning("due deliveries wait for the store", error)
             ),
-            Effect.retry(storeRetries),
+            Effect.retry(Lane.storeRetries),
             Effect.orDie
           )
         const agenda = yield* Agenda.make(rouse)
@@ -266,13 +266,6 @@ export interface LaneStats {
   readonly held: number
   readonly heldBytes: number
   readonly inFlight: number
-}
-
-const storeRetries = {
-  schedule: Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
-    Schedule.jittered
-  ),
-  while: (error: StoreError) => error.isRetryable
 }
 
 /** Tells whether a webhook may be sent to again; one read after a lost commit counts as resumed. */
