@@ -109,8 +109,6 @@ export interface Lane {
   readonly wake: () => void
   /** Tells whether the lane holds a delivery in memory. */
   readonly holds: (id: DeliveryId) => boolean
-  /** Tells whether the lane holds nothing. */
-  readonly isEmpty: () => boolean
   /** The life of the actor; ends when there has been nothing to do for a while. */
   readonly run: Effect.Effect<void>
 }
@@ -422,7 +420,6 @@ export const make = (
       changed.openUnsafe()
     },
     holds: (id) => held.has(id),
-    isEmpty: () => held.size === 0,
     run
   }
   return lane

@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { encode } from "../../src/domain/Secret.ts"
+import type { MessageId } from "../../src/domain/TypeId.ts"
 import { Lanes } from "../../src/send/Lanes.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
@@ -21,9 +22,9 @@ const journey = <A, E>(
 ) => it.effect(name, () => story().pipe(Effect.provide(TestEngine.layer())))
 
 /** The only delivery of a message. */
-const deliveryOf = Effect.fnUntraced(function* (message: { readonly id: never } | { id: string }) {
+const deliveryOf = Effect.fnUntraced(function* (message: { readonly id: MessageId }) {
   const engine = yield* TestEngine
-  const [delivery, ...others] = yield* engine.deliveries(message.id as never)
+  const [delivery, ...others] = yield* engine.deliveries(message.id)
   assert.lengthOf(others, 0)
   assert.isDefined(delivery)
   return delivery!
