@@ -1,13 +1,17 @@
 /** Whether it stays as it is for as long as one cares to look. */
 import { type Cell, costsAtRate, loads, open, warmUp } from "../rig/Cell.ts"
 import * as Cpu from "../rig/Cpu.ts"
+import type { Connection } from "../rig/Database.ts"
 import { monotonicMs } from "../rig/MonotonicClock.ts"
 import { percentile, slope } from "../rig/Stats.ts"
 
-/** Publishes at about half of the ceiling and watches memory and latency. */
+/** Tables whose rows come and go with each delivery, so that they stay as large as what is owed. */
+const churning = ["owed", "waiting", "webhook_health"]
+
+/** Publishes at about half of the ceiling and watches memory, latency and the tables. */
 export const soak: Cell = {
   name: "soak",
-  asks: "Do memory and latency stay level at half of the ceiling? Give --seconds and --rate.",
+  asks: "Do memory, latency and tables stay level at half of the ceiling? Give --seconds and --rate.",
   run: async (bench) => {
     const rate = bench.options.rate ?? 2_500
     const seconds = bench.options.seconds ?? 25
@@ -16,13 +20,23 @@ export const soak: Cell = {
       await warmUp(rig)
       const memory: Array<readonly [minutes: number, mb: number]> = []
       const beganAt = monotonicMs()
+      const minutes = () => (monotonicMs() - beganAt) / 60_000
       const look = () => {
-        memory.push([(monotonicMs() - beganAt) / 60_000, Cpu.memoryMb(rig.service.pid()).now])
+        memory.push([minutes(), Cpu.memoryMb(rig.service.pid()).now])
+      }
+      const tables: Array<Tables> = []
+      const second = rig.connect()
+      const lookAtTables = async () => {
+        if (second !== null) tables.push({ minutes: minutes(), ...(await readTables(second)) })
       }
       const looking = setInterval(look, 1_000)
+      const lookingAtTables = setInterval(() => void lookAtTables(), 5_000)
       const load = await bench.watch(rig, () => rig.load({ rate, seconds }))
       clearInterval(looking)
+      clearInterval(lookingAtTables)
       look()
+      await lookAtTables()
+      await second?.close()
       return {
         figures: [
           { name: "messages", value: load.acknowledged },
@@ -39,8 +53,9 @@ export const soak: Cell = {
           // Its first half is growth to working size, of code and of heap.
           {
             name: "rise of memory in the second half, MB per minute",
-            value: slope(memory.slice(Math.floor(memory.length / 2)))
+            value: slope(secondHalf(memory))
           },
+          ...figuresOf(tables),
           ...costsAtRate(load)
         ],
         details: [loads([[`${rate}/s`, load]])]
@@ -48,3 +63,36 @@ export const soak: Cell = {
     })
   }
 }
+
+/** What the churning tables hold that nobody needs, and what they and their indexes take on disk. */
+interface Tables {
+  readonly minutes: number
+  readonly dead: number
+  readonly kilobytes: number
+}
+
+const readTables = async (connection: Connection) => {
+  const [row] = await connection.query<{ dead: number; kilobytes: number }>(
+    `select coalesce(sum(n_dead_tup), 0)::float8 as dead,
+       coalesce(sum(pg_total_relation_size(relid)), 0)::float8 / 1024 as kilobytes
+     from pg_stat_user_tables where relname = any ($1)`,
+    [churning]
+  )
+  return { dead: Number(row?.dead), kilobytes: Number(row?.kilobytes) }
+}
+
+const figuresOf = (tables: ReadonlyArray<Tables>) => {
+  const half = secondHalf(tables)
+  const highest = (of: (at: Tables) => number) => Math.max(0, ...half.map(of))
+  return [
+    { name: `dead rows in ${churning.join(", ")}, at most`, value: highest(({ dead }) => dead) },
+    { name: "size of those tables, MB, at most", value: highest((at) => at.kilobytes) / 1024 },
+    {
+      name: "rise of that size in the second half, MB per minute",
+      value: slope(half.map((at) => [at.minutes, at.kilobytes / 1024]))
+    }
+  ]
+}
+
+const secondHalf = <A>(list: ReadonlyArray<A>): ReadonlyArray<A> =>
+  list.slice(Math.floor(list.length / 2))
