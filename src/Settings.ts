@@ -5,9 +5,15 @@
  * stops the start with one line that names the variable. No other file reads the environment, and no
  * service reads this one: `Server` turns settings into the options of layers.
  */
-import { Config, Duration, Effect, Option, Redacted, Result, Schema } from "effect"
-import { IpNetwork } from "effect/net"
-import { parse as parseKeys, type RingKey } from "./store/KeyRing.ts"
+import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as IpNetwork from "effect/net/IpNetwork"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { parse as parseKeys, type RingKey } from "./store/RingKey.ts"
 
 /** The settings, decoded. */
 export interface Settings {

@@ -6,7 +6,8 @@
  * the database needs it too, or the secrets are lost.
  */
 import { Effect, FileSystem, Path, Redacted, Result, Schema } from "effect"
-import { generate, parse, type RingKey } from "./KeyRing.ts"
+import { generate } from "./KeyRing.ts"
+import { parse, type RingKey } from "./RingKey.ts"
 
 /** Reports a file that holds no key ring, or cannot be read or made. */
 export class KeyFileUnusable extends Schema.TaggedError<KeyFileUnusable>()("KeyFileUnusable", {

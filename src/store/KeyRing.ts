@@ -23,6 +23,7 @@
 import { Context, Effect, Layer, Redacted, Result, Schema } from "effect"
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto"
 import { decodeAny, encode, secretBytes } from "../domain/Secret.ts"
+import type { RingKey } from "./RingKey.ts"
 
 export class KeyRing extends Context.Service<
   KeyRing,
@@ -38,7 +39,7 @@ export class KeyRing extends Context.Service<
     readonly head: Uint8Array | null
   }
 >()("posthaste/store/KeyRing") {
-  /** Seals with the first key and opens with all. Dies of a ring that `parse` would refuse. */
+  /** Seals with the first key and opens with all. Dies of a ring that `RingKey.parse` would refuse. */
   static readonly layer = (options: KeyRingOptions): Layer.Layer<KeyRing> =>
     Layer.sync(KeyRing, () => make(options.keys))
 
@@ -51,13 +52,6 @@ export class KeyRing extends Context.Service<
       head: null
     })
   )
-}
-
-/** A key of a ring: 32 bytes, and what sealed secrets call it. */
-export interface RingKey {
-  /** 1 to 32 of `A-Z a-z 0-9 _ -`. */
-  readonly id: string
-  readonly key: Redacted.Redacted<Uint8Array>
 }
 
 export interface KeyRingOptions {
@@ -79,23 +73,7 @@ export class SecretUnreadable extends Schema.TaggedError<SecretUnreadable>()("Se
   }
 }
 
-/** Reads a ring from `id:base64,…`; fails with what was expected, without a byte of a key. */
-export const parse = (text: string): Result.Result<ReadonlyArray<RingKey>, string> => {
-  const keys: Array<RingKey> = []
-  for (const entry of text.split(",").map((entry) => entry.trim())) {
-    const [, id, base64] = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/]{43}=?)$/.exec(entry) ?? []
-    if (id === undefined || base64 === undefined) {
-      return Result.fail("expected id:base64,… with 32 bytes in each base64")
-    }
-    if (keys.some((key) => key.id === id)) {
-      return Result.fail(`expected an id of its own for each key, got "${id}" twice`)
-    }
-    keys.push({ id, key: Redacted.make(new Uint8Array(Buffer.from(base64, "base64"))) })
-  }
-  return Result.succeed(keys)
-}
-
-/** Makes a ring of one new key, as text that `parse` reads. */
+/** Makes a ring of one new key, as text that `RingKey.parse` reads. */
 export const generate: Effect.Effect<Redacted.Redacted> = Effect.sync(() => {
   const id = `k${randomBytes(4).toString("hex")}`
   return Redacted.make(`${id}:${randomBytes(keyBytes).toString("base64")}`)

@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Result, Schema } from "effect"
 import { createCipheriv, randomBytes } from "node:crypto"
 import { decodeAny, encode, keepEd25519 } from "../../src/domain/Secret.ts"
-import { generate, KeyRing, parse, type RingKey } from "../../src/store/KeyRing.ts"
+import { generate, KeyRing } from "../../src/store/KeyRing.ts"
+import { parse, type RingKey } from "../../src/store/RingKey.ts"
 
 const key = (id: string, fill: number): RingKey => ({
   id,
