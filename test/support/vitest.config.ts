@@ -25,7 +25,9 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts"],
           exclude: [processTests, postgresTests],
-          maxWorkers
+          maxWorkers,
+          // Ends what hangs; a busy machine is no reason to fail.
+          testTimeout: 30_000
         }
       },
       {
