@@ -6,51 +6,15 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { AttemptClass } from "../domain/Attempt.ts"
 import { DeliveryNotFound, DeliveryStateConflict, DeliveryStatus } from "../domain/Delivery.ts"
-import { AttemptId, DeliveryId, MessageId, WebhookId } from "../domain/TypeId.ts"
+import { WebhookNotFound } from "../domain/Webhook.ts"
 import { Authorization, RequiredScope } from "./Authorization.ts"
-import { BodyEncoding, Include, Ref } from "./Fields.ts"
-import { Instant } from "./Instant.ts"
+import { StreamEvent, StreamsBusy } from "./DeliveryEvents.ts"
+import { AttemptView, DeliveryView } from "./DeliveryViews.ts"
+import { Include, Ref } from "./Fields.ts"
 import { PageOf, PageQuery } from "./Page.ts"
 import { RequestProblems } from "./Problems.ts"
 import { Text } from "./Text.ts"
-
-/** A delivery as every answer shows it. */
-export const DeliveryView = Schema.Struct({
-  id: DeliveryId,
-  messageId: MessageId,
-  webhookId: WebhookId,
-  type: Schema.String,
-  status: DeliveryStatus,
-  attempts: Schema.Int.annotate({ description: "Attempts made so far" }),
-  nextAttemptAt: Schema.NullOr(Instant),
-  lastStatusCode: Schema.NullOr(Schema.Int),
-  lastClass: Schema.NullOr(Schema.String),
-  createdAt: Instant,
-  settledAt: Schema.NullOr(Instant)
-}).annotate({ identifier: "Delivery" })
-export type DeliveryView = typeof DeliveryView.Type
-
-/** An attempt as every answer shows it; `responseBody` only when it was asked for. */
-export const AttemptView = Schema.Struct({
-  id: AttemptId,
-  deliveryId: DeliveryId,
-  webhookId: WebhookId,
-  number: Schema.Int,
-  startedAt: Instant,
-  durationMs: Schema.Finite,
-  class: AttemptClass,
-  statusCode: Schema.NullOr(Schema.Int),
-  error: Schema.NullOr(Schema.String),
-  responseHeaders: Schema.NullOr(Schema.Record(Schema.String, Schema.String)),
-  responseTruncated: Schema.Boolean,
-  responseBody: Schema.optionalKey(Schema.NullOr(Schema.String)),
-  responseBodyEncoding: Schema.optionalKey(Schema.NullOr(BodyEncoding)),
-  nextAttemptAt: Schema.NullOr(Instant),
-  settled: Schema.NullOr(Schema.Literals(["delivered", "exhausted"]))
-}).annotate({ identifier: "Attempt" })
-export type AttemptView = typeof AttemptView.Type
 
 const params = { id: Schema.String.annotate({ description: "The id of a delivery" }) }
 
@@ -74,6 +38,21 @@ export class DeliveriesApi extends HttpApiGroup.make("deliveries")
     })
       .annotate(RequiredScope, "read")
       .annotate(OpenApi.Summary, "List deliveries"),
+    HttpApiEndpoint.get("stream", "/stream", {
+      query: {
+        webhook: Schema.optionalKey(Ref),
+        type: Schema.optionalKey(Text(256)),
+        status: Schema.optionalKey(DeliveryStatus)
+      },
+      success: HttpApiSchema.StreamSse({ data: StreamEvent }),
+      error: [StreamsBusy, WebhookNotFound]
+    })
+      .annotate(RequiredScope, "read")
+      .annotate(OpenApi.Summary, "Follow what happens: attempts and changes of state")
+      .annotate(
+        OpenApi.Description,
+        "Server-Sent Events from now on, with a comment every 15 seconds. A reader that is too slow misses the oldest and is told how many, in an event `missed`. Changes of webhooks come only where neither `type` nor `status` narrows the stream. It ends after an hour and at shutdown: connect again."
+      ),
     HttpApiEndpoint.get("get", "/:id", { params, success: DeliveryView, error: DeliveryNotFound })
       .annotate(RequiredScope, "read")
       .annotate(OpenApi.Summary, "Get a delivery"),

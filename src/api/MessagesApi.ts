@@ -15,7 +15,7 @@ import {
 } from "../domain/Message.ts"
 import { MessageId } from "../domain/TypeId.ts"
 import { Authorization, RequiredScope } from "./Authorization.ts"
-import { DeliveryView } from "./DeliveriesApi.ts"
+import { DeliveryView } from "./DeliveryViews.ts"
 import { BodyEncoding, CallerUid, IdempotencyKey, Include, Ref } from "./Fields.ts"
 import { Instant } from "./Instant.ts"
 import { JsonBody } from "./JsonBody.ts"

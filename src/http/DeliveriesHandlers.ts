@@ -7,13 +7,15 @@ import { Api } from "../api/Api.ts"
 import { Caller } from "../api/Authorization.ts"
 import { isRef } from "../api/Fields.ts"
 import { pageRequest } from "../api/Page.ts"
-import { DeliveryNotFound } from "../domain/Delivery.ts"
+import { DeliveryNotFound, type DeliveryStatus } from "../domain/Delivery.ts"
 import type { Page } from "../domain/Page.ts"
 import { DeliveryId, MessageId, parse, type TenantId, WebhookId } from "../domain/TypeId.ts"
+import { WebhookNotFound } from "../domain/Webhook.ts"
 import { Lanes } from "../send/Lanes.ts"
 import { DeliveryLog } from "../store/DeliveryLog.ts"
 import { MessageRepo } from "../store/MessageRepo.ts"
 import { WebhookRepo } from "../store/WebhookRepo.ts"
+import { DeliveryStream } from "./DeliveryStream.ts"
 import { unavailable } from "./StoreFaults.ts"
 import { attemptView, deliveryView } from "./Views.ts"
 
@@ -24,6 +26,7 @@ export const DeliveriesHandlers = HttpApiBuilder.group(
     const lanes = yield* Lanes
     const log = yield* DeliveryLog
     const messages = yield* MessageRepo
+    const stream = yield* DeliveryStream
     const webhooks = yield* WebhookRepo
 
     const get = Effect.fnUntraced(function* (tenantId: TenantId, text: string) {
@@ -43,54 +46,76 @@ export const DeliveriesHandlers = HttpApiBuilder.group(
       return Option.map(yield* messages.find(tenantId, ref), (message) => message.id)
     })
 
-    return handlers.handleAll({
-      list: Effect.fn("DeliveriesHandlers.list")(function* ({ query }) {
-        const { tenantId } = yield* Caller
-        const request = yield* Effect.fromResult(pageRequest(query))
-        const webhookId =
-          query.webhook === undefined ? null : yield* webhookIdOf(tenantId, query.webhook)
-        const messageId =
-          query.message === undefined ? null : yield* messageIdOf(tenantId, query.message)
-        // A uid that nothing has narrows the list to nothing.
-        if (isNone(webhookId) || isNone(messageId)) return emptyPage
-        const page = yield* log.list(tenantId, request, {
-          webhookId: webhookId?.value ?? null,
-          messageId: messageId?.value ?? null,
-          type: query.type ?? null,
-          status: query.status ?? null,
-          statusCodeClass:
-            query.statusCodeClass === undefined ? null : Number(query.statusCodeClass[0])
-        })
-        return { ...page, data: page.data.map(deliveryView) }
-      }, unavailable),
+    const open = Effect.fn("DeliveriesHandlers.stream")(function* (query: StreamQuery) {
+      const { tenantId } = yield* Caller
+      const webhookId =
+        query.webhook === undefined ? null : yield* webhookIdOf(tenantId, query.webhook)
+      // Nothing would ever come, and nobody would learn why.
+      if (isNone(webhookId)) return yield* new WebhookNotFound()
+      return yield* stream.open(tenantId, {
+        webhookId: webhookId?.value ?? null,
+        type: query.type ?? null,
+        status: query.status ?? null
+      })
+    }, unavailable)
 
-      get: Effect.fn("DeliveriesHandlers.get")(function* ({ params }) {
-        const { tenantId } = yield* Caller
-        return deliveryView(yield* get(tenantId, params.id))
-      }, unavailable),
+    return handlers
+      .handleRaw("stream", ({ query }) => open(query))
+      .handleAll({
+        list: Effect.fn("DeliveriesHandlers.list")(function* ({ query }) {
+          const { tenantId } = yield* Caller
+          const request = yield* Effect.fromResult(pageRequest(query))
+          const webhookId =
+            query.webhook === undefined ? null : yield* webhookIdOf(tenantId, query.webhook)
+          const messageId =
+            query.message === undefined ? null : yield* messageIdOf(tenantId, query.message)
+          // A uid that nothing has narrows the list to nothing.
+          if (isNone(webhookId) || isNone(messageId)) return emptyPage
+          const page = yield* log.list(tenantId, request, {
+            webhookId: webhookId?.value ?? null,
+            messageId: messageId?.value ?? null,
+            type: query.type ?? null,
+            status: query.status ?? null,
+            statusCodeClass:
+              query.statusCodeClass === undefined ? null : Number(query.statusCodeClass[0])
+          })
+          return { ...page, data: page.data.map(deliveryView) }
+        }, unavailable),
 
-      attempts: Effect.fn("DeliveriesHandlers.attempts")(function* ({ params, query }) {
-        const { tenantId } = yield* Caller
-        const { id } = yield* get(tenantId, params.id)
-        const attempts = yield* log.attempts(tenantId, id)
-        return {
-          ...emptyPage,
-          data: attempts.map((attempt) => attemptView(attempt, query.include === "body"))
-        }
-      }, unavailable),
+        get: Effect.fn("DeliveriesHandlers.get")(function* ({ params }) {
+          const { tenantId } = yield* Caller
+          return deliveryView(yield* get(tenantId, params.id))
+        }, unavailable),
 
-      redeliver: Effect.fn("DeliveriesHandlers.redeliver")(function* ({ params }) {
-        const { tenantId } = yield* Caller
-        return deliveryView(yield* lanes.redeliver(tenantId, yield* idOf(params.id)))
-      }, unavailable),
+        attempts: Effect.fn("DeliveriesHandlers.attempts")(function* ({ params, query }) {
+          const { tenantId } = yield* Caller
+          const { id } = yield* get(tenantId, params.id)
+          const attempts = yield* log.attempts(tenantId, id)
+          return {
+            ...emptyPage,
+            data: attempts.map((attempt) => attemptView(attempt, query.include === "body"))
+          }
+        }, unavailable),
 
-      cancel: Effect.fn("DeliveriesHandlers.cancel")(function* ({ params }) {
-        const { tenantId } = yield* Caller
-        return deliveryView(yield* lanes.cancel(tenantId, yield* idOf(params.id)))
-      }, unavailable)
-    })
+        redeliver: Effect.fn("DeliveriesHandlers.redeliver")(function* ({ params }) {
+          const { tenantId } = yield* Caller
+          return deliveryView(yield* lanes.redeliver(tenantId, yield* idOf(params.id)))
+        }, unavailable),
+
+        cancel: Effect.fn("DeliveriesHandlers.cancel")(function* ({ params }) {
+          const { tenantId } = yield* Caller
+          return deliveryView(yield* lanes.cancel(tenantId, yield* idOf(params.id)))
+        }, unavailable)
+      })
   })
 )
+
+/** What a stream is asked for. */
+interface StreamQuery {
+  readonly webhook?: string
+  readonly type?: string
+  readonly status?: DeliveryStatus
+}
 
 const emptyPage: Page<never> = { data: [], nextCursor: null, prevCursor: null }
 

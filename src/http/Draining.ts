@@ -1,24 +1,27 @@
 /**
  * Whether the service is ending: answers then close their connections, as one that a client keeps
- * open would hold up the end for seconds.
+ * open would hold up the end for seconds, and answers without an end are ended.
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Latch, Layer } from "effect"
 
 export class Draining extends Context.Service<
   Draining,
   {
     /** Tells whether the end has begun. */
     readonly begun: () => boolean
+    /** Waits until the end begins. */
+    readonly awaited: Effect.Effect<void>
     /** Begins the end; there is no way back. */
     readonly begin: Effect.Effect<void>
   }
 >()("posthaste/http/Draining") {
   static readonly layer = Layer.sync(Draining, () => {
-    let begun = false
+    const latch = Latch.makeUnsafe()
     return Draining.of({
-      begun: () => begun,
+      begun: () => latch.isOpen(),
+      awaited: latch.await,
       begin: Effect.sync(() => {
-        begun = true
+        latch.openUnsafe()
       })
     })
   })

@@ -15,6 +15,7 @@ import { createServer } from "node:http"
 import { Api } from "../api/Api.ts"
 import { AuthorizationLayer } from "./AuthorizationLayer.ts"
 import { DeliveriesHandlers } from "./DeliveriesHandlers.ts"
+import { DeliveryStream, type DeliveryStreamOptions } from "./DeliveryStream.ts"
 import { Docs } from "./Docs.ts"
 import { Draining } from "./Draining.ts"
 import { Edge } from "./Edge.ts"
@@ -28,6 +29,8 @@ import { WebhooksHandlers } from "./WebhooksHandlers.ts"
 export interface HttpOptions {
   /** The largest `data` of a message, in bytes. 262,144 by default. */
   readonly maxBodyBytes?: number
+  /** The bounds of streams of what happens. */
+  readonly streams?: DeliveryStreamOptions
 }
 
 /** Where and how patiently the server listens. */
@@ -55,7 +58,12 @@ export const routes = (options: HttpOptions = {}) => {
         DeliveriesHandlers,
         SystemHandlers
       ]),
-      Layer.provide([AuthorizationLayer, RequestProblemsLayer, JsonBodyLayer])
+      Layer.provide([
+        AuthorizationLayer,
+        RequestProblemsLayer,
+        JsonBodyLayer,
+        DeliveryStream.layer(options.streams)
+      ])
     ),
     Docs,
     Edge

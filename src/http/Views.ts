@@ -2,7 +2,7 @@
  * How what the engine knows is shown. Secrets are left out unless a function is named for them.
  */
 import { Option, Redacted, Result } from "effect"
-import type { AttemptView, DeliveryView } from "../api/DeliveriesApi.ts"
+import type { AttemptView, DeliveryView } from "../api/DeliveryViews.ts"
 import type { SecretView, WebhookView } from "../api/WebhooksApi.ts"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Delivery } from "../domain/Delivery.ts"

@@ -17,8 +17,10 @@ import {
   Latch,
   Layer,
   PartitionedSemaphore,
+  PubSub,
   Schedule,
-  Scope
+  Scope,
+  Stream
 } from "effect"
 import type { Delivery, DeliveryNotFound, DeliveryStateConflict } from "../domain/Delivery.ts"
 import type { DeliveryId, TenantId, WebhookId } from "../domain/TypeId.ts"
@@ -62,6 +64,11 @@ export class Lanes extends Context.Service<
       tenantId: TenantId,
       id: DeliveryId
     ) => Effect.Effect<Delivery, DeliveryNotFound | DeliveryStateConflict | StoreError>
+    /**
+     * Every delivery that someone cancelled or redelivered, from now on. A slow reader misses the
+     * oldest of more than 1,024.
+     */
+    readonly changes: Stream.Stream<Delivery>
     /** Counts what is alive. */
     readonly stats: Effect.Effect<LaneStats>
   }
@@ -81,6 +88,10 @@ export class Lanes extends Context.Service<
         const ended = Latch.makeUnsafe()
         let draining = false
         const lanes = new Map<WebhookId, Lane.Lane>()
+        const moved = yield* Effect.acquireRelease(
+          PubSub.sliding<Delivery>(unreadMax),
+          PubSub.shutdown
+        )
         const fibers = yield* FiberMap.make<WebhookId, void, never>()
         const fork = yield* FiberMap.runtime(fibers)<never>()
 
@@ -229,14 +240,17 @@ export class Lanes extends Context.Service<
             deliveries.forEach((delivery) => lanes.get(delivery.webhookId)?.accept(delivery)),
           expect,
           cancel: (tenantId, id) =>
-            Effect.tap(queue.cancel(tenantId, id), (delivery) =>
-              Effect.sync(() => lanes.get(delivery.webhookId)?.drop(id))
-            ),
+            Effect.tap(queue.cancel(tenantId, id), (delivery) => {
+              lanes.get(delivery.webhookId)?.drop(id)
+              return PubSub.publish(moved, delivery)
+            }),
           redeliver: Effect.fnUntraced(function* (tenantId, id) {
             const delivery = yield* queue.redeliver(tenantId, id)
             expect(delivery.webhookId, yield* Clock.currentTimeMillis)
+            yield* PubSub.publish(moved, delivery)
             return delivery
           }),
+          changes: Stream.fromPubSub(moved),
           stats: Effect.sync(() => ({
             lanes: lanes.size,
             held: memory.held,
@@ -272,6 +286,9 @@ export interface LaneStats {
 const isResumed = ({ previous, webhook }: Extract<WebhookChange, { _tag: "Saved" }>): boolean =>
   webhook.status === "enabled" &&
   (previous === null ? webhook.updatedAt > webhook.createdAt : previous.status !== "enabled")
+
+/** Changes that are kept for a slow reader. */
+const unreadMax = 1_024
 
 /** Restarts a lane alone when a defect ends it: after 100 ms, then ever later, up to 10 seconds. */
 const supervised = (lane: Lane.Lane): Effect.Effect<void> =>

@@ -104,7 +104,13 @@ export class Settler extends Context.Service<
           const verdict = Verdict.decide({ outcome, now, delayMs: delay, clientErrors })
           const attempt = attemptOf(made, yield* ids.next("attempt"), verdict)
           const { after, before, disable, known, writes } = carry(made, verdict, now)
-          const written = yield* write({ attempt, tries, health: writes ? after : null, disable })
+          const written = yield* write({
+            attempt,
+            type: delivery.message.type,
+            tries,
+            health: writes ? after : null,
+            disable
+          })
           if (Result.isFailure(written)) {
             // The next failure has to disable the webhook, as this one did not.
             if (known !== undefined && disable !== null) known.disabling = false

@@ -76,6 +76,8 @@ export class DeliveryLog extends Context.Service<
 /** An attempt and what was decided. */
 export interface Settlement {
   readonly attempt: Attempt
+  /** The type of the delivery's message; it is announced, not written. */
+  readonly type: string
   /** Attempts made in the present round, this one included. */
   readonly tries: number
   /** The webhook's health after this attempt, or null when it need not be written. */
@@ -90,6 +92,8 @@ export interface Settlement {
  */
 export interface DeliveryChange {
   readonly attempt: Attempt
+  /** The type of the delivery's message. */
+  readonly type: string
   readonly status: "waiting" | "delivered" | "exhausted" | "cancelled"
 }
 
@@ -230,9 +234,9 @@ const makeAnnouncer = Effect.gen(function* () {
         ? Effect.void
         : PubSub.publishAll(
             pubsub,
-            settlements.map(({ attempt }): Take.Take<DeliveryChange> => {
+            settlements.map(({ attempt, type }): Take.Take<DeliveryChange> => {
               const status = statusOf(attempt.deliveryId) ?? attempt.settled ?? "waiting"
-              return [{ attempt, status }]
+              return [{ attempt, type, status }]
             })
           ),
     changes: Stream.unwrap(

@@ -1,5 +1,5 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Redacted, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
 import * as ApiClient from "../../src/api/ApiClient.ts"
 import { Calls, layer as calls } from "../http/Calls.ts"
@@ -62,6 +62,7 @@ describe("ApiClient", () => {
         assert.lengthOf((yield* deliveries.attempts({ ...pending!, query: {} })).data, 0)
         assert.strictEqual((yield* deliveries.redeliver(settled!)).status, "pending")
         assert.strictEqual((yield* deliveries.cancel(pending!)).status, "cancelled")
+        assert.isTrue(Stream.isStream(yield* deliveries.stream({ query: {} })))
 
         assert.deepStrictEqual(yield* system.live({}), { status: "ok" })
         assert.strictEqual((yield* system.ready({})).status, "ready")

@@ -39,6 +39,7 @@ describe("The OpenAPI document", () => {
         "POST /v1/webhooks/{id}/pause 200 401 403 404 422 500 503",
         "POST /v1/webhooks/{id}/resume 200 401 403 404 422 500 503",
         "GET /v1/deliveries 200 401 403 404 422 500 503",
+        "GET /v1/deliveries/stream 200 401 403 404 422 500 503",
         "GET /v1/deliveries/{id} 200 401 403 404 422 500 503",
         "GET /v1/deliveries/{id}/attempts 200 401 403 404 422 500 503",
         "POST /v1/deliveries/{id}/redeliver 202 401 403 404 409 422 500 503",

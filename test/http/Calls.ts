@@ -61,7 +61,9 @@ export class Calls extends Context.Service<
               },
               ...(sent === undefined ? {} : { body: sent })
             })
-            const text = await response.text()
+            const isStream = response.headers.get("content-type") === "text/event-stream"
+            if (isStream) await response.body?.cancel()
+            const text = isStream ? "" : await response.text()
             const isJson = /json/.test(response.headers.get("content-type") ?? "")
             const answer = {
               status: response.status,

@@ -2,7 +2,7 @@
  * The services behind the handlers: the real stores in memory for webhooks and tenants, and scripted
  * ones for publishing, messages and deliveries. `Fakes` holds what those answer and were asked.
  */
-import { Context, Effect, Layer, Option, Redacted } from "effect"
+import { Context, Effect, Layer, Option, PubSub, Redacted, Stream } from "effect"
 import * as Dns from "effect/net/Dns"
 import { SqlClient } from "effect/sql/SqlClient"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
@@ -21,7 +21,7 @@ import { Publisher } from "../../src/publish/Publisher.ts"
 import { AddressGuard } from "../../src/send/AddressGuard.ts"
 import { Lanes } from "../../src/send/Lanes.ts"
 import { Database } from "../../src/store/Database.ts"
-import { DeliveryLog } from "../../src/store/DeliveryLog.ts"
+import { type DeliveryChange, DeliveryLog } from "../../src/store/DeliveryLog.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { MemoryTables } from "../../src/store/MemoryTables.ts"
 import { MessageRepo } from "../../src/store/MessageRepo.ts"
@@ -45,6 +45,9 @@ export class Fakes extends Context.Service<
     readonly asked: Array<{ readonly request: PageRequest; readonly filter: unknown }>
     /** While true, the scripted stores and the database fail. */
     down: boolean
+    /** What `DeliveryLog.changes` and `Lanes.changes` tell. */
+    readonly settled: PubSub.PubSub<DeliveryChange>
+    readonly moved: PubSub.PubSub<Delivery>
     /** While true, a migration is pending. */
     unmigrated: boolean
   }
@@ -68,6 +71,8 @@ export class Fakes extends Context.Service<
         attempts: [],
         asked: [],
         down: false,
+        settled: yield* PubSub.sliding<DeliveryChange>(4_096),
+        moved: yield* PubSub.sliding<Delivery>(1_024),
         unmigrated: false
       })
     })
@@ -169,6 +174,7 @@ const scripted = Layer.unwrap(
               request
             )
           }),
+        changes: Stream.fromPubSub(fakes.settled),
         attempts: (tenantId, id) =>
           later(() =>
             fakes.attempts.filter((one) => one.tenantId === tenantId && one.deliveryId === id)
@@ -178,6 +184,7 @@ const scripted = Layer.unwrap(
         ...notOfHttp,
         cancel: (tenantId, id) => move(tenantId, id, (one) => !isFinal(one.status), "cancelled"),
         redeliver: (tenantId, id) => move(tenantId, id, (one) => isFinal(one.status), "pending"),
+        changes: Stream.fromPubSub(fakes.moved),
         stats: Effect.succeed({ lanes: 0, held: 0, heldBytes: 0, inFlight: 0 })
       }),
       Layer.mock(Database, {

@@ -129,6 +129,7 @@ describe("Settler", () => {
           nextAt: null,
           settled: "delivered"
         },
+        type: settlement!.type,
         tries: 3,
         health: { ...healthy, version: 1, lastSuccessAt: 20 },
         disable: null

@@ -23,6 +23,7 @@ const settlement = (n: number, bodyBytes = 0): Settlement => ({
     nextAt: null,
     settled: "delivered"
   },
+  type: "invoice.paid",
   tries: 1,
   health: null,
   disable: null

@@ -839,7 +839,11 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
       // Whoever writes it again does not know that it was told of.
       yield* log.settle([first])
       const changes = yield* Fiber.join(fiber)
-      assert.deepStrictEqual(changes[0], { attempt: first.attempt, status: "delivered" })
+      assert.deepStrictEqual(changes[0], {
+        attempt: first.attempt,
+        type: "invoice.paid",
+        status: "delivered"
+      })
       assert.deepStrictEqual(told(changes), [
         [one!.id, 1, "delivered"],
         [two!.id, 1, "waiting"],

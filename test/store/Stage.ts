@@ -194,6 +194,7 @@ export const settlement = Effect.fnUntraced(function* (
       settled: "delivered",
       ...attempt
     },
+    type: "invoice.paid",
     tries: number,
     health: null,
     disable: null,

@@ -1,0 +1,45 @@
+/**
+ * Deliveries and their attempts as every answer shows them.
+ */
+import * as Schema from "effect/Schema"
+import { AttemptClass } from "../domain/Attempt.ts"
+import { DeliveryStatus } from "../domain/Delivery.ts"
+import { AttemptId, DeliveryId, MessageId, WebhookId } from "../domain/TypeId.ts"
+import { BodyEncoding } from "./Fields.ts"
+import { Instant } from "./Instant.ts"
+
+/** A delivery as every answer shows it. */
+export const DeliveryView = Schema.Struct({
+  id: DeliveryId,
+  messageId: MessageId,
+  webhookId: WebhookId,
+  type: Schema.String,
+  status: DeliveryStatus,
+  attempts: Schema.Int.annotate({ description: "Attempts made so far" }),
+  nextAttemptAt: Schema.NullOr(Instant),
+  lastStatusCode: Schema.NullOr(Schema.Int),
+  lastClass: Schema.NullOr(Schema.String),
+  createdAt: Instant,
+  settledAt: Schema.NullOr(Instant)
+}).annotate({ identifier: "Delivery" })
+export type DeliveryView = typeof DeliveryView.Type
+
+/** An attempt as every answer shows it; `responseBody` only when it was asked for. */
+export const AttemptView = Schema.Struct({
+  id: AttemptId,
+  deliveryId: DeliveryId,
+  webhookId: WebhookId,
+  number: Schema.Int,
+  startedAt: Instant,
+  durationMs: Schema.Finite,
+  class: AttemptClass,
+  statusCode: Schema.NullOr(Schema.Int),
+  error: Schema.NullOr(Schema.String),
+  responseHeaders: Schema.NullOr(Schema.Record(Schema.String, Schema.String)),
+  responseTruncated: Schema.Boolean,
+  responseBody: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  responseBodyEncoding: Schema.optionalKey(Schema.NullOr(BodyEncoding)),
+  nextAttemptAt: Schema.NullOr(Instant),
+  settled: Schema.NullOr(Schema.Literals(["delivered", "exhausted"]))
+}).annotate({ identifier: "Attempt" })
+export type AttemptView = typeof AttemptView.Type
