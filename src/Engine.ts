@@ -56,7 +56,7 @@ export const layerPath = (options: EngineOptions = {}) =>
 /** The engine over whatever stores stand below it. */
 export const layer = (options: EngineOptions = {}) =>
   layerPath(options).pipe(
-    Layer.provide(HttpSender.layer(options.sender)),
+    Layer.provideMerge(HttpSender.layer(options.sender)),
     Layer.provideMerge(AddressGuard.layer(options.addresses)),
     Layer.provide(NodeDns.layer)
   )

@@ -56,7 +56,15 @@ const layerEngine = (settings: Settings) =>
       inFlightMax: settings.maxInFlight,
       drainMs: Duration.toMillis(settings.shutdownTimeout) * 0.6
     },
-    addresses: { allowHttp: settings.allowHttp, allowNetworks: settings.allowNetworks }
+    sender: {
+      addressInFlightMax: settings.maxInFlightPerAddress,
+      proxy: Option.getOrNull(settings.egressProxy)
+    },
+    addresses: {
+      allowHttp: settings.allowHttp,
+      allowNetworks: settings.allowNetworks,
+      allowLinkLocal: settings.allowLinkLocal
+    }
   }).pipe(
     Layer.provideMerge(Engine.layerStores),
     Layer.provide(layerKeyRing(settings)),
@@ -128,6 +136,14 @@ const announce = (settings: Settings) =>
       `  listening   ${base}`,
       `  docs        ${base}/docs`,
       `  database    ${ground}`,
+      ...(settings.local || settings.allowNetworks.length === 0
+        ? []
+        : [`  allowed     receivers in ${settings.allowNetworks.join(", ")}`]),
+      ...Option.match(settings.egressProxy, {
+        onNone: () => [],
+        // Host and port alone: the rest of the URL may be a password.
+        onSome: (url) => [`  proxy       ${new URL(Redacted.value(url)).host}`]
+      }),
       ...(adminKey === null ? [] : [`  admin key   ${adminKey}`])
     ]
     yield* Console.log(lines.join("\n"))

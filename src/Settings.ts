@@ -9,10 +9,13 @@ import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as IpNetwork from "effect/net/IpNetwork"
+import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { isOpenedSingly } from "./send/SpecialNetworks.ts"
+import { parse as parseProxy } from "./send/wire/Proxy.ts"
 import { parse as parseKeys, type RingKey } from "./store/RingKey.ts"
 
 /** The settings, decoded. */
@@ -27,8 +30,12 @@ export interface Settings {
   readonly secretKeys: Option.Option<ReadonlyArray<RingKey>>
   readonly allowHttp: boolean
   readonly allowNetworks: ReadonlyArray<string>
+  readonly allowLinkLocal: boolean
+  /** URL of a forward proxy that receivers are reached through. */
+  readonly egressProxy: Option.Option<Redacted.Redacted>
   readonly maxBodyBytes: number
   readonly maxInFlight: number
+  readonly maxInFlightPerAddress: number
   readonly shutdownTimeout: Duration.Duration
   readonly logLevel: "Debug" | "Info" | "Warn" | "Error"
   readonly logFormat: Option.Option<"json" | "logfmt" | "pretty">
@@ -53,8 +60,13 @@ const config = Config.all({
   secretKeys: Config.option(Config.Redacted("POSTHASTE_SECRET_KEYS")),
   allowHttp: Config.option(Config.Boolean("POSTHASTE_ALLOW_HTTP")),
   allowNetworks: Config.option(Config.String("POSTHASTE_ALLOW_NETWORKS")),
+  allowLinkLocal: Config.Boolean("POSTHASTE_ALLOW_LINK_LOCAL").pipe(Config.withDefault(false)),
+  egressProxy: Config.option(Config.Redacted("POSTHASTE_EGRESS_PROXY")),
   maxBodyBytes: Config.Int("POSTHASTE_MAX_BODY_BYTES").pipe(Config.withDefault(262_144)),
   maxInFlight: Config.Int("POSTHASTE_MAX_IN_FLIGHT").pipe(Config.withDefault(512)),
+  maxInFlightPerAddress: Config.Int("POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS").pipe(
+    Config.withDefault(256)
+  ),
   shutdownTimeout: Config.Duration("POSTHASTE_SHUTDOWN_TIMEOUT").pipe(
     Config.withDefault(Duration.seconds(30))
   ),
@@ -74,9 +86,18 @@ export const load: Effect.Effect<Settings, SettingInvalid> = Effect.gen(function
       .filter((network) => network !== "")
   )
   for (const network of Option.getOrElse(allowNetworks, () => [])) {
-    if (Result.isFailure(IpNetwork.fromString(network))) {
+    const parsed = IpNetwork.fromString(network)
+    if (Result.isFailure(parsed)) {
       return yield* new SettingInvalid({
         message: `POSTHASTE_ALLOW_NETWORKS: expected networks such as 10.0.0.0/8, got "${network}"`
+      })
+    }
+    const isSingle = parsed.success.prefixLength === NetAddress.width(parsed.success.address)
+    if (isOpenedSingly(parsed.success) && !(raw.allowLinkLocal && isSingle)) {
+      return yield* new SettingInvalid({
+        message:
+          `POSTHASTE_ALLOW_NETWORKS: ${network} is link-local or cloud metadata, which ` +
+          "POSTHASTE_ALLOW_LINK_LOCAL=true opens, one address (/32 or /128) at a time"
       })
     }
   }
@@ -87,6 +108,17 @@ export const load: Effect.Effect<Settings, SettingInvalid> = Effect.gen(function
   }
   if (raw.maxInFlight < 1 || raw.maxInFlight > 65_536) {
     return yield* new SettingInvalid({ message: "POSTHASTE_MAX_IN_FLIGHT: expected 1 to 65536" })
+  }
+  if (raw.maxInFlightPerAddress < 1 || raw.maxInFlightPerAddress > 65_536) {
+    return yield* new SettingInvalid({
+      message: "POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS: expected 1 to 65536"
+    })
+  }
+  const proxy = Option.map(raw.egressProxy, (url) => parseProxy(Redacted.value(url)))
+  if (Option.isSome(proxy) && Result.isFailure(proxy.value)) {
+    return yield* new SettingInvalid({
+      message: `POSTHASTE_EGRESS_PROXY: ${proxy.value.failure}`
+    })
   }
   const adminKey = Option.map(raw.adminKey, Redacted.value)
   if (Option.isSome(adminKey) && adminKey.value.length < 24) {

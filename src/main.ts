@@ -29,6 +29,10 @@ const onSignal = () => {
     process.exit(70)
   }, Duration.toMillis(timeout)).unref()
 }
+// Names are resolved on these threads, each of which a slow resolver holds for seconds. Said before the
+// first of them starts: later nobody listens.
+process.env["UV_THREADPOOL_SIZE"] ??= "64"
+
 process.once("SIGTERM", onSignal).once("SIGINT", onSignal)
 
 const teardown: Runtime.Teardown = (exit, onExit) =>

@@ -131,6 +131,7 @@ describe("The README's tables", () => {
         POSTHASTE_DATA_DIR: settings.dataDir,
         POSTHASTE_MAX_BODY_BYTES: String(settings.maxBodyBytes),
         POSTHASTE_MAX_IN_FLIGHT: String(settings.maxInFlight),
+        POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS: String(settings.maxInFlightPerAddress),
         POSTHASTE_SHUTDOWN_TIMEOUT: `${Duration.toSeconds(settings.shutdownTimeout)} seconds`,
         POSTHASTE_LOG_LEVEL: settings.logLevel.toLowerCase()
       }

@@ -14,6 +14,10 @@ const readiness = {
   checks: Schema.Struct({ database: Check, migrations: Check, lanes: Check }),
   durability: Schema.Literals(["process", "power-loss"]).annotate({
     description: "What an accepted message survives"
+  }),
+  egress: Schema.Literals(["direct", "proxy", "proxy_failing"]).annotate({
+    description:
+      "How requests go out. While a proxy fails, messages are accepted and their deliveries wait."
   })
 }
 

@@ -22,7 +22,8 @@ export const AttemptClass = Schema.Literals([
   "deadline",
   "protocol",
   "blocked",
-  "auth"
+  "auth",
+  "not_sent"
 ])
 export type AttemptClass = typeof AttemptClass.Type
 
@@ -64,8 +65,17 @@ export interface Refused {
   readonly detail: string
 }
 
+/** Nothing was sent, for a reason that the receiver has no part in: no attempt was made. */
+export interface NotSent {
+  readonly _tag: "NotSent"
+  /** The egress proxy failed, or too many requests were in flight to the receiver's address. */
+  readonly cause: "proxy" | "crowd"
+  /** One sentence for people. */
+  readonly detail: string
+}
+
 /** What the network did with one request. Never an error: a receiver's failure is not ours. */
-export type Outcome = Responded | TimedOut | Unreachable | Refused
+export type Outcome = Responded | TimedOut | Unreachable | Refused | NotSent
 
 /** Names the class of an outcome. */
 export const classify = (outcome: Outcome): AttemptClass => {
@@ -82,6 +92,8 @@ export const classify = (outcome: Outcome): AttemptClass => {
       return outcome.cause
     case "Refused":
       return "blocked"
+    case "NotSent":
+      return "not_sent"
   }
 }
 
@@ -104,6 +116,7 @@ export const describe = (outcome: Outcome): string | null => {
       return `no ${waitedFor[outcome.phase]} in time`
     case "Unreachable":
     case "Refused":
+    case "NotSent":
       return outcome.detail
   }
 }

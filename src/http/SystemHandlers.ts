@@ -8,6 +8,7 @@ import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { SqlClient } from "effect/sql/SqlClient"
 import { Api } from "../api/Api.ts"
+import { HttpSender } from "../send/HttpSender.ts"
 import { Lanes } from "../send/Lanes.ts"
 import { Database } from "../store/Database.ts"
 import * as Migrations from "../store/Migrations.ts"
@@ -19,6 +20,7 @@ export const SystemHandlers = HttpApiBuilder.group(
     const database = yield* Database
     const sql = yield* SqlClient
     const lanes = yield* Lanes
+    const sender = yield* HttpSender
 
     const migrated = Migrations.status.pipe(
       Effect.provideService(SqlClient, sql),
@@ -34,9 +36,10 @@ export const SystemHandlers = HttpApiBuilder.group(
       ready: Effect.fnUntraced(function* () {
         const parts = yield* checks
         const { durability } = database
+        const about = { checks: parts, durability, egress: yield* sender.egress }
         return Object.values(parts).every((part) => part === "ok")
-          ? { status: "ready" as const, checks: parts, durability }
-          : { status: "unavailable" as const, checks: parts, durability }
+          ? { status: "ready" as const, ...about }
+          : { status: "unavailable" as const, ...about }
       })
     })
   })

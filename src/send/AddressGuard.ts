@@ -10,7 +10,7 @@
  * redirects (`HttpSender`).
  *
  * An allowed network opens link-local and cloud metadata addresses only where it is a single address
- * (`169.254.169.254/32`), so that a wide network does not open them by accident.
+ * (`169.254.169.254/32`) and `allowLinkLocal` is said besides, so that nobody opens them by accident.
  */
 import * as Cache from "effect/Cache"
 import * as Context from "effect/Context"
@@ -35,6 +35,8 @@ export interface AddressGuardOptions {
   readonly allowHttp?: boolean
   /** CIDRs that receivers may be in although they are special. A malformed one is a defect. */
   readonly allowNetworks?: ReadonlyArray<string>
+  /** Whether a single link-local or cloud metadata address in `allowNetworks` opens it. */
+  readonly allowLinkLocal?: boolean
   /** CIDRs that receivers may not be in although they are public, such as our own addresses. */
   readonly denyNetworks?: ReadonlyArray<string>
 }
@@ -80,10 +82,15 @@ const make = Effect.fnUntraced(function* (options: AddressGuardOptions) {
     if (answer.length > resolving.answersMax) {
       return yield* Effect.fail(unresolved(host, `more than ${resolving.answersMax} answers`))
     }
-    const rule = answer.map(policy.address).find((found) => found !== undefined)
-    if (rule !== undefined) return yield* Effect.fail(inNetwork(host, rule))
+    for (const address of answer) {
+      const rule = policy.address(address)
+      if (rule === undefined) continue
+      yield* told(host, NetAddress.formatIp(address), rule)
+      return yield* Effect.fail(inNetwork(host, rule))
+    }
     return answer.map((address) => NetAddress.toCanonical(address))
   })
+  const told = yield* tellOnce
   const names = yield* Cache.makeWith(resolve, {
     capacity: resolving.namesMax,
     timeToLive: (exit) => (Exit.isSuccess(exit) ? resolving.keptMs : Duration.zero)
@@ -112,6 +119,25 @@ const make = Effect.fnUntraced(function* (options: AddressGuardOptions) {
   })
 })
 
+/**
+ * Makes what tells the operator the address that a name led to: tenants are told the rule alone. Each
+ * name is told once in ten minutes, so that nobody fills the log.
+ */
+const tellOnce = Effect.map(
+  Cache.make({
+    capacity: 1_000,
+    timeToLive: "10 minutes",
+    lookup: (told: string) => {
+      const [host, address, rule] = told.split(" ")
+      return Effect.logWarning("a name leads where requests may not go").pipe(
+        Effect.annotateLogs({ host, address, rule })
+      )
+    }
+  }),
+  (told) => (host: string, address: string, rule: string) =>
+    Cache.get(told, `${host} ${address} ${rule}`)
+)
+
 type Addresses = ReadonlyArray<NetAddress.IpAddress>
 
 interface Policy {
@@ -123,6 +149,7 @@ interface Policy {
 
 const policyOf = (options: AddressGuardOptions): Policy => {
   const allowHttp = options.allowHttp ?? false
+  const allowLinkLocal = options.allowLinkLocal ?? false
   const allowed = (options.allowNetworks ?? []).map(IpNetwork.fromStringUnsafe)
   const denied = [
     ...(options.denyNetworks ?? []).map((network) => specialNetwork(network, "denied_network")),
@@ -133,7 +160,8 @@ const policyOf = (options: AddressGuardOptions): Policy => {
   const isAllowed = (address: NetAddress.IpAddress, rule: string): boolean =>
     allowed.some(
       (network) =>
-        (!openedSingly.has(rule) || network.prefixLength === NetAddress.width(address)) &&
+        (!openedSingly.has(rule) ||
+          (allowLinkLocal && network.prefixLength === NetAddress.width(address))) &&
         IpNetwork.contains(network, address)
     )
 

@@ -2,7 +2,8 @@
  * Sends one HTTP request and says what came of it.
  *
  * Promises: `send` cannot fail and ends by its deadline, from the name's resolution to the last
- * byte, on the Effect clock. A status line that arrived decides: what happens to the body after it
+ * byte, on the Effect clock. What fails on our side of the network, such as the egress proxy, is told
+ * as `NotSent`, which no receiver is charged with. A status line that arrived decides: what happens to the body after it
  * is told in `bodyError`, not as another outcome. Redirects are not followed, bodies are neither
  * decompressed nor read beyond a bound, and the environment's proxies are ignored. A request is
  * never written twice: only where a kept connection turns out closed before a byte of the request
@@ -15,10 +16,15 @@ import { Client } from "@effect/platform-node/Undici"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
-import type { IpAddress } from "effect/net/NetAddress"
+import { formatIp, type IpAddress } from "effect/net/NetAddress"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import type { EventEmitter } from "node:events"
+import type { NotSent } from "../domain/Attempt.ts"
 import { AddressGuard } from "./AddressGuard.ts"
+import { Crowd } from "./wire/Crowd.ts"
 import * as Deadlines from "./wire/Deadlines.ts"
 import { Dial, type Stage, TlsSessions } from "./wire/Dial.ts"
 import {
@@ -31,6 +37,7 @@ import {
   type WireResult
 } from "./wire/Exchange.ts"
 import { IdleConnections } from "./wire/IdleConnections.ts"
+import { type Egress, parse, Proxy } from "./wire/Proxy.ts"
 
 /** One request as it goes on the wire. */
 export type HttpRequest = WireRequest
@@ -56,6 +63,13 @@ export interface HttpSenderOptions {
   readonly connectionAgeMaxMs?: number
   /** Certificates in PEM that are trusted besides the default roots. */
   readonly certificates?: ReadonlyArray<string>
+  /** Requests in flight to one address at once, of all webhooks and tenants. Default 256. */
+  readonly addressInFlightMax?: number
+  /**
+   * URL of a forward proxy that every request goes through, `http:` or `https:`, with user and
+   * password where it wants any. A malformed one is a defect. Default none.
+   */
+  readonly proxy?: Redacted.Redacted | null
 }
 
 /** Sends requests to receivers. */
@@ -64,6 +78,8 @@ export class HttpSender extends Context.Service<
   {
     /** Sends a request once and answers what the network did with it. */
     readonly send: (request: HttpRequest) => Effect.Effect<Sent>
+    /** Tells whether requests go through a proxy, and whether it fails. */
+    readonly egress: Effect.Effect<Egress>
   }
 >()("posthaste/send/HttpSender") {
   /** Sends over HTTP/1.1 on connections of its own, which close with the layer. */
@@ -80,14 +96,17 @@ const defaults: Required<HttpSenderOptions> = {
   idleConnectionsPerOriginMax: 512,
   keepAliveMs: 4_000,
   connectionAgeMaxMs: 300_000,
-  certificates: []
+  certificates: [],
+  addressInFlightMax: 256,
+  proxy: null
 }
 
 const make = Effect.fnUntraced(function* (options: Required<HttpSenderOptions>) {
   const guard = yield* AddressGuard
   const clock = yield* Clock.Clock
+  const proxy = options.proxy === null ? null : yield* watched(Redacted.value(options.proxy))
   const connections = yield* Effect.acquireRelease(
-    Effect.sync(() => new Connections(clock, options)),
+    Effect.sync(() => new Connections(clock, options, proxy)),
     (connections) => Effect.sync(() => connections.close())
   )
 
@@ -102,11 +121,14 @@ const make = Effect.fnUntraced(function* (options: Required<HttpSenderOptions>) 
         onSuccess: (addresses) =>
           Effect.callback<Sent>((resume) => {
             const connection = connections.open(request.url, addresses)
+            if (connection === null) return resume(crowded(request, startedAt))
             return new Exchange(context, request, startedAt, connection, resume).start()
           })
       })
     )
   const deadlines = yield* Deadlines.make
+  const crowded = (request: HttpRequest, startedAt: number) =>
+    Effect.sync(() => sent(clock, startedAt, inCrowd(request.url)))
   const context: ExchangeContext = { ...options, clock, deadlines, onNewConnection }
 
   return HttpSender.of({
@@ -115,10 +137,39 @@ const make = Effect.fnUntraced(function* (options: Required<HttpSenderOptions>) 
         const startedAt = Deadlines.monotonicMs(clock)
         const kept = connections.idle.take(request.url.origin)
         if (kept === undefined) return resume(onNewConnection(request, startedAt))
+        if (!kept.use()) {
+          connections.idle.put(kept)
+          return resume(crowded(request, startedAt))
+        }
         return new Exchange(context, request, startedAt, kept, resume).start()
-      })
+      }),
+    egress: Effect.sync(() =>
+      proxy === null ? "direct" : proxy.failure === null ? "proxy" : "proxy_failing"
+    )
   })
 })
+
+/** A proxy whose failing is told in the log when it begins, at most once a minute, and when it ends. */
+const watched = Effect.fnUntraced(function* (url: string) {
+  const clock = yield* Clock.Clock
+  const address = parse(url)
+  if (Result.isFailure(address)) return yield* Effect.die(new Error(address.failure))
+  const failing = Latch.makeUnsafe(false)
+  const now = () => Deadlines.monotonicMs(clock)
+  const proxy = new Proxy(address.success, now, () => failing.openUnsafe())
+  yield* Effect.gen(function* () {
+    yield* failing.await
+    yield* Effect.logWarning("the egress proxy fails; deliveries wait for it").pipe(
+      Effect.annotateLogs({ failure: proxy.failure ?? "" })
+    )
+    while (proxy.failure !== null) yield* Effect.sleep(warningMs)
+    yield* Effect.logInfo("the egress proxy works again")
+    failing.closeUnsafe()
+  }).pipe(Effect.forever, Effect.forkScoped)
+  return proxy
+})
+
+const warningMs = 60_000
 
 /** The connections of one sender: those in use and those that wait. */
 class Connections {
@@ -126,19 +177,25 @@ class Connections {
   readonly clock: Clock.Clock
   readonly options: Required<HttpSenderOptions>
   readonly sessions: TlsSessions
+  readonly proxy: Proxy | null
+  readonly crowd: Crowd
   readonly #open = new Set<ClientConnection>()
   #isClosed = false
 
-  constructor(clock: Clock.Clock, options: Required<HttpSenderOptions>) {
+  constructor(clock: Clock.Clock, options: Required<HttpSenderOptions>, proxy: Proxy | null) {
     this.clock = clock
     this.options = options
     this.idle = new IdleConnections(options)
     this.sessions = new TlsSessions(options.certificates)
+    this.proxy = proxy
+    this.crowd = new Crowd(options.addressInFlightMax)
   }
 
-  /** Makes a connection, which opens with its first request. */
-  open(url: URL, addresses: ReadonlyArray<IpAddress>): ClientConnection {
-    const connection = new ClientConnection(this, url, addresses)
+  /** Makes a connection, which opens with its first request; null where too many are in flight. */
+  open(url: URL, addresses: ReadonlyArray<IpAddress>): ClientConnection | null {
+    const address = addresses[0] === undefined ? "" : formatIp(addresses[0])
+    if (!this.crowd.enter(address)) return null
+    const connection = new ClientConnection(this, url, addresses, address)
     if (this.#isClosed) connection.close()
     else this.#open.add(connection)
     return connection
@@ -164,18 +221,29 @@ class ClientConnection implements Connection {
   readonly #dial: Dial
   readonly #openedAt: number
   #isDialled = false
+  #address: string
+  #isCounted = true
 
-  constructor(connections: Connections, url: URL, addresses: ReadonlyArray<IpAddress>) {
-    const { clock, options, sessions } = connections
+  /** Takes over a request that is counted to `address` already. */
+  constructor(
+    connections: Connections,
+    url: URL,
+    addresses: ReadonlyArray<IpAddress>,
+    address: string
+  ) {
+    const { clock, options, proxy, sessions } = connections
     this.origin = url.origin
     this.#connections = connections
     this.#openedAt = Deadlines.monotonicMs(clock)
+    this.#address = address
     this.#dial = new Dial(
       {
         host: url.hostname.replace(/^\[|\]$|\.$/g, ""),
         port: Number(url.port) || (url.protocol === "https:" ? 443 : 80),
         secure: url.protocol === "https:",
-        addresses
+        addresses,
+        proxy,
+        closed: (address) => this.#move(formatIp(address), url)
       },
       sessions
     )
@@ -208,14 +276,39 @@ class ClientConnection implements Connection {
     this.#client.dispatch(request, exchange)
   }
 
+  late(): ReturnType<Connection["late"]> {
+    return this.#dial.late()
+  }
+
+  /** Counts a request in flight to the address; false where there are too many. */
+  use(): boolean {
+    this.#isCounted = this.#connections.crowd.enter(this.#address)
+    return this.#isCounted
+  }
+
+  #leave(): void {
+    if (this.#isCounted) this.#connections.crowd.leave(this.#address)
+    this.#isCounted = false
+  }
+
+  /** Counts the request to the address that it turned out to be connected to. */
+  #move(address: string, url: URL): NotSent | null {
+    if (address === this.#address) return null
+    this.#leave()
+    this.#address = address
+    return this.use() ? null : inCrowd(url)
+  }
+
   release(): void {
     const { clock, idle, options } = this.#connections
+    this.#leave()
     this.reused = true
     if (Deadlines.monotonicMs(clock) - this.#openedAt > options.connectionAgeMaxMs) this.close()
     else idle.put(this)
   }
 
   close(): void {
+    this.#leave()
     this.#connections.forget(this)
     this.#client.destroy(closed, ignore)
     this.#dial.cancel()
@@ -225,6 +318,12 @@ class ClientConnection implements Connection {
 /** The longest that a receiver may ask for a connection to wait, and the size of its headers. */
 const keepAliveMaxMs = 60_000
 const headerBytesMax = 16_384
+
+const inCrowd = (url: URL): NotSent => ({
+  _tag: "NotSent",
+  cause: "crowd",
+  detail: `Too many requests are in flight to the address of ${url.host}.`
+})
 
 /** One for all, because the client would make its own for each, with a stack that nobody reads. */
 const closed = new Error("The connection was closed")

@@ -25,11 +25,12 @@ import {
   Latch,
   Option,
   PartitionedSemaphore,
+  Random,
   Result,
   Schedule,
   type Scope
 } from "effect"
-import { classify, type Outcome, type Refused } from "../domain/Attempt.ts"
+import { classify, type NotSent, type Outcome, type Refused } from "../domain/Attempt.ts"
 import type { DeliveryId, WebhookId } from "../domain/TypeId.ts"
 import { circuitState, type UrlNotAllowed, type Webhook } from "../domain/Webhook.ts"
 import type { Circuit } from "../settle/Circuit.ts"
@@ -144,6 +145,9 @@ export const make = (
   let workers = 0
   let unsettled = 0
   let ramp = start === "slow" ? 1 : Infinity
+  // What the receiver has no part in keeps the lane from sending until then; and how often in a row.
+  let waitsUntil = 0
+  let waits = 0
   const mailbox: Array<DueDelivery> = []
   // Reserved, in the mailbox or in flight; true while the store has the row in `owed`.
   const held = new Map<DeliveryId, boolean>()
@@ -155,6 +159,7 @@ export const make = (
     if (health.throttledUntil !== null && health.throttledUntil > now) {
       return { workersMax: 0, until: health.throttledUntil }
     }
+    if (waitsUntil > now) return { workersMax: 0, until: waitsUntil }
     switch (circuitState(health, now)) {
       case "open":
         return { workersMax: 0, until: health.circuitOpenUntil }
@@ -227,6 +232,16 @@ export const make = (
     )
   }
 
+  /** Stops the lane for a while, ever longer: its deliveries wait in the store, nothing is counted. */
+  const wait = Effect.fnUntraced(function* ({ cause }: NotSent) {
+    const share = yield* Random.next
+    const now = clock.currentTimeMillisUnsafe()
+    // Attempts that were under way together say it once.
+    if (waitsUntil > now) return
+    const { firstMs, mostMs } = waiting[cause]
+    waitsUntil = now + Math.round(Math.min(firstMs * 2 ** waits++, mostMs) * (0.75 + share / 2))
+  })
+
   /** Makes one attempt; answers false when the gate turned out to be closed. */
   const attempt = Effect.fnUntraced(
     function* (delivery: DueDelivery) {
@@ -243,10 +258,15 @@ export const make = (
       ).pipe(
         // An answered attempt stays in flight until it is settled: shutdown waits for that.
         Effect.onExit((exit) =>
-          Exit.isSuccess(exit) && Option.isSome(exit.value) ? Effect.void : Effect.sync(ended)
+          Exit.isSuccess(exit) && wasMade(exit.value) ? Effect.void : Effect.sync(ended)
         )
       )
       if (Option.isNone(sent)) return false
+      if (sent.value.outcome._tag === "NotSent") {
+        yield* wait(sent.value.outcome)
+        return false
+      }
+      waits = 0
       // Begun at once: what the outcome says about the webhook is known before its next request.
       yield* Effect.forkIn(settle(delivery, now, sent.value), context.scope, {
         startImmediately: true
@@ -435,6 +455,18 @@ export const storeRetries = {
   while: (error: StoreError) => error.isRetryable
 }
 
+/**
+ * How long a lane waits that was kept from sending, in milliseconds: twice as long each time, give or
+ * take a quarter, and never so long that it would leave for want of work and forget how long.
+ */
+const waiting = {
+  proxy: { firstMs: 1_000, mostMs: 45_000 },
+  crowd: { firstMs: 250, mostMs: 5_000 }
+} as const
+
+const wasMade = (sent: Option.Option<Sent>): boolean =>
+  Option.isSome(sent) && sent.value.outcome._tag !== "NotSent"
+
 /** The outcome of an attempt for which there is no request that may be sent. */
 const notSent = (refusal: Refused | UrlNotAllowed): Sent => ({
   outcome:
@@ -451,6 +483,7 @@ const circuitOutcome = (outcome: Outcome): "success" | "failure" | "ignored" => 
       return "success"
     case "status_429":
     case "blocked":
+    case "not_sent":
       return "ignored"
     default:
       return "failure"

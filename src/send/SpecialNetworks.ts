@@ -21,6 +21,15 @@ export const specialNetwork = (cidr: string, rule: string): SpecialNetwork => ({
 /** Rules that an allowed network opens only where it is a single address. */
 export const openedSingly = new Set(["link_local", "cloud_metadata"])
 
+/** Tells whether a network is one of those, or in one. */
+export const isOpenedSingly = (network: IpNetwork.IpNetwork): boolean =>
+  specialNetworks.some(
+    (special) =>
+      openedSingly.has(special.rule) &&
+      network.prefixLength >= special.network.prefixLength &&
+      IpNetwork.contains(special.network, network.address)
+  )
+
 /** Of IPv6, only this is handed out to the public; the table takes pieces out of it. */
 export const globalUnicast = IpNetwork.fromStringUnsafe("2000::/3")
 

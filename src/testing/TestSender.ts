@@ -65,7 +65,10 @@ export class TestSender extends Context.Service<
           )
       )
 
-      return Context.make(HttpSender, HttpSender.of({ send })).pipe(
+      return Context.make(
+        HttpSender,
+        HttpSender.of({ send, egress: Effect.succeed("direct") })
+      ).pipe(
         Context.add(
           TestSender,
           TestSender.of({
@@ -100,7 +103,8 @@ export type Answer =
       readonly delayMs?: number
     }
   | {
-      readonly fault: "dns" | "refused" | "reset" | "tls" | "protocol"
+      /** `proxy` and `crowd`: nothing was sent, for a reason the receiver has no part in. */
+      readonly fault: "dns" | "refused" | "reset" | "tls" | "protocol" | "proxy" | "crowd"
       readonly delayMs?: number
     }
 
@@ -121,14 +125,20 @@ const counted = (count: { now: number; max: number }, by: 1 | -1) => ({
 
 const timedOut: Outcome = { _tag: "TimedOut", phase: "headers" }
 
-const outcomeOf = (answer: Answer): Outcome =>
-  "fault" in answer
-    ? { _tag: "Unreachable", cause: answer.fault, detail: `scripted: ${answer.fault}` }
-    : {
-        _tag: "Responded",
-        statusCode: answer.status,
-        headers: answer.headers ?? {},
-        body: new TextEncoder().encode(answer.body ?? ""),
-        truncated: false,
-        bodyError: null
-      }
+const outcomeOf = (answer: Answer): Outcome => {
+  if ("fault" in answer) {
+    const { fault } = answer
+    const detail = `scripted: ${fault}`
+    return fault === "proxy" || fault === "crowd"
+      ? { _tag: "NotSent", cause: fault, detail }
+      : { _tag: "Unreachable", cause: fault, detail }
+  }
+  return {
+    _tag: "Responded",
+    statusCode: answer.status,
+    headers: answer.headers ?? {},
+    body: new TextEncoder().encode(answer.body ?? ""),
+    truncated: false,
+    bodyError: null
+  }
+}

@@ -19,6 +19,7 @@ import type { Scope, Tenant } from "../../src/domain/Tenant.ts"
 import { deliveryOf, type DeliveryId, type TenantId } from "../../src/domain/TypeId.ts"
 import { Publisher } from "../../src/publish/Publisher.ts"
 import { AddressGuard } from "../../src/send/AddressGuard.ts"
+import { HttpSender } from "../../src/send/HttpSender.ts"
 import { Lanes } from "../../src/send/Lanes.ts"
 import { Database } from "../../src/store/Database.ts"
 import { type DeliveryChange, DeliveryLog } from "../../src/store/DeliveryLog.ts"
@@ -187,6 +188,7 @@ const scripted = Layer.unwrap(
         changes: Stream.fromPubSub(fakes.moved),
         stats: Effect.succeed({ lanes: 0, held: 0, heldBytes: 0, inFlight: 0 })
       }),
+      Layer.mock(HttpSender, { egress: Effect.succeed("direct" as const) }),
       Layer.mock(Database, {
         kind: "pglite",
         durability: "process",

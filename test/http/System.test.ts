@@ -29,7 +29,8 @@ describe("/health", () => {
         assert.deepStrictEqual(well.json, {
           status: "ready",
           checks: parts,
-          durability: "process"
+          durability: "process",
+          egress: "direct"
         })
 
         fakes.down = true
@@ -40,7 +41,8 @@ describe("/health", () => {
         assert.deepStrictEqual(down.json, {
           status: "unavailable",
           checks: { ...parts, database: "failed" },
-          durability: "process"
+          durability: "process",
+          egress: "direct"
         })
 
         fakes.down = false

@@ -430,16 +430,24 @@ describe("AddressGuard.address", () => {
     )
   )
 
-  it.effect("opens link-local and metadata addresses only one at a time", () =>
-    guard({ allowNetworks: ["0.0.0.0/0", "::/0", "169.254.170.2/32"] }, ({ address }) =>
-      Effect.sync(() => {
-        assert.strictEqual(address("10.0.0.1"), undefined)
-        assert.strictEqual(address("169.254.169.254"), "link_local")
-        assert.strictEqual(address("168.63.129.16"), "cloud_metadata")
-        assert.strictEqual(address("fd00:ec2::254"), "cloud_metadata")
-        assert.strictEqual(address("169.254.170.2"), undefined)
+  it.effect(
+    "opens link-local and metadata addresses only one at a time, and where that is said twice",
+    () =>
+      Effect.gen(function* () {
+        const allowNetworks = ["0.0.0.0/0", "::/0", "169.254.170.2/32"]
+        yield* guard({ allowNetworks }, ({ address }) =>
+          Effect.sync(() => assert.strictEqual(address("169.254.170.2"), "link_local"))
+        )
+        yield* guard({ allowNetworks, allowLinkLocal: true }, ({ address }) =>
+          Effect.sync(() => {
+            assert.strictEqual(address("10.0.0.1"), undefined)
+            assert.strictEqual(address("169.254.169.254"), "link_local")
+            assert.strictEqual(address("168.63.129.16"), "cloud_metadata")
+            assert.strictEqual(address("fd00:ec2::254"), "cloud_metadata")
+            assert.strictEqual(address("169.254.170.2"), undefined)
+          })
+        )
       })
-    )
   )
 
   it.effect("refuses networks that were denied though they are public", () =>

@@ -73,6 +73,8 @@ const short = (outcome: Outcome): string => {
       return outcome.cause
     case "Refused":
       return `refused: ${outcome.rule}`
+    case "NotSent":
+      return `not sent: ${outcome.cause}`
   }
 }
 

@@ -1,5 +1,6 @@
 /**
- * Opens one socket to a receiver: TCP to an approved address, then TLS where the URL asks for it.
+ * Opens one socket to a receiver: TCP to an approved address, or a tunnel to it through a proxy, then
+ * TLS where the URL asks for it.
  *
  * Promises: nobody is asked for an address again, so what was judged is what is connected to; the
  * peer is compared with the approved addresses before the first byte is written; TLS is 1.2 or
@@ -12,6 +13,9 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
+import type { Outcome, TimedOut } from "../../domain/Attempt.ts"
+import type { Proxy } from "./Proxy.ts"
+import * as Tunnel from "./Tunnel.ts"
 
 /** Where a socket leads to. */
 export interface Target {
@@ -21,13 +25,31 @@ export interface Target {
   readonly secure: boolean
   /** The addresses that may be connected to, in order of preference. */
   readonly addresses: ReadonlyArray<NetAddress.IpAddress>
+  /** Through whom, or null. The proxy's own address is not judged: whoever runs us chose it. */
+  readonly proxy: Proxy | null
+  /** Says of an address, before anything is written to it, why nothing may be, or null. */
+  readonly closed: (address: NetAddress.IpAddress) => Outcome | null
 }
 
-/** How far a socket has come: connecting, shaking hands, or ready for a request. */
-export type Stage = "connect" | "tls" | "open"
+/**
+ * How far a socket has come: connecting to a proxy, waiting for its tunnel, connecting, shaking hands,
+ * or ready for a request.
+ */
+export type Stage = "proxy" | "tunnel" | "connect" | "tls" | "open"
 
 /** The socket's peer was none of the approved addresses; the socket was destroyed unused. */
 export class PeerNotApproved extends Error {}
+
+/** The socket was not opened, for a reason that is known better here than from a code. */
+export class NotDialled extends Error {
+  readonly outcome: Outcome
+
+  /** Takes what this means for the request. */
+  constructor(outcome: Outcome) {
+    super(outcome._tag)
+    this.outcome = outcome
+  }
+}
 
 /** What the TLS handshakes of one sender share: trusted roots and sessions to resume. */
 export class TlsSessions {
@@ -70,6 +92,15 @@ const sessionsMax = 1_000
  */
 const addressTimeoutMs = 1_000
 
+const connecting = {
+  autoSelectFamily: true,
+  autoSelectFamilyAttemptTimeout: addressTimeoutMs,
+  noDelay: true,
+  keepAlive: true
+} as const
+
+const timedOut: TimedOut = { _tag: "TimedOut", phase: "connect" }
+
 /** Takes the socket, or the error that stood in its way. */
 type Opened = (...result: [null, Net.Socket] | [Error, null]) => void
 
@@ -79,6 +110,7 @@ export class Dial {
   readonly #target: Target
   readonly #sessions: TlsSessions
   #socket: Net.Socket | undefined
+  #isCancelled = false
 
   constructor(target: Target, sessions: TlsSessions) {
     this.#target = target
@@ -87,15 +119,38 @@ export class Dial {
 
   /** Starts; `done` is called once with a socket or an error, and never after `cancel`. */
   open(done: Opened): void {
-    const { host, port, secure } = this.#target
+    const { proxy } = this.#target
+    if (proxy === null) this.#connect(done)
+    else this.#throughProxy(proxy, this.#target.addresses, done)
+  }
+
+  /** What it means that time runs out now, before a request could be written. */
+  late(): Outcome {
+    const { proxy } = this.#target
+    if (proxy !== null && this.stage === "proxy") return proxy.broke("no connection in time")
+    if (proxy !== null && this.stage === "tunnel") {
+      return proxy.refused(this.#receiver, "no tunnel in time", timedOut)
+    }
+    return timedOut
+  }
+
+  /** Closes the socket wherever it stands. */
+  cancel(): void {
+    this.#isCancelled = true
+    this.#socket?.destroy()
+  }
+
+  get #receiver(): string {
+    return `${this.#target.host}:${this.#target.port}`
+  }
+
+  #connect(done: Opened): void {
+    const { host, port } = this.#target
     const socket = Net.connect({
       host,
       port,
       lookup: this.#lookup,
-      autoSelectFamily: true,
-      autoSelectFamilyAttemptTimeout: addressTimeoutMs,
-      noDelay: true,
-      keepAlive: true
+      ...connecting
     })
     this.#socket = socket
     const fail = (error: Error) => done(error, null)
@@ -106,21 +161,91 @@ export class Dial {
         socket.destroy()
         return done(new PeerNotApproved(), null)
       }
-      if (secure) return this.#secure(socket, done)
-      this.stage = "open"
-      done(null, socket)
+      this.#finish(socket, NetAddress.ipFromStringUnsafe(socket.remoteAddress ?? ""), done)
     })
   }
 
-  /** Closes the socket wherever it stands. */
-  cancel(): void {
-    this.#socket?.destroy()
+  /** Goes on from a socket that leads to an address. */
+  #finish(socket: Net.Socket, address: NetAddress.IpAddress, done: Opened): void {
+    const outcome = this.#target.closed(NetAddress.toCanonical(address))
+    if (outcome !== null) {
+      socket.destroy()
+      return done(new NotDialled(outcome), null)
+    }
+    if (this.#target.secure) return this.#secure(socket, done)
+    this.stage = "open"
+    done(null, socket)
+  }
+
+  /** Opens a tunnel to the first address that the proxy reaches. */
+  #throughProxy(
+    proxy: Proxy,
+    [address, ...others]: ReadonlyArray<NetAddress.IpAddress>,
+    done: Opened
+  ): void {
+    const { port } = this.#target
+    if (address === undefined) return done(new PeerNotApproved(), null)
+    this.stage = "proxy"
+    this.#toProxy(proxy, done, (socket) => {
+      this.stage = "tunnel"
+      const literal = NetAddress.formatIp(address)
+      const authority = `${literal.includes(":") ? `[${literal}]` : literal}:${port}`
+      Tunnel.ask(socket, proxy.address, authority, (tunnelled) => {
+        if (this.#isCancelled) return
+        if (tunnelled._tag === "Open") {
+          proxy.opened(this.#receiver)
+          return this.#finish(socket, address, done)
+        }
+        socket.destroy()
+        if (others.length > 0) return this.#throughProxy(proxy, others, done)
+        const detail =
+          tunnelled._tag === "Refused" ? `CONNECT answered ${tunnelled.status}` : tunnelled.detail
+        done(
+          new NotDialled(
+            proxy.refused(this.#receiver, detail, {
+              _tag: "Unreachable",
+              cause: "refused",
+              detail: `The egress proxy reached no ${this.#receiver} (${detail}).`
+            })
+          ),
+          null
+        )
+      })
+    })
+  }
+
+  #toProxy(proxy: Proxy, done: Opened, onOpen: (socket: Net.Socket) => void): void {
+    const { host, port, secure } = proxy.address
+    const fail = (error: Error) => {
+      this.#socket?.destroy()
+      done(new NotDialled(proxy.broke("code" in error ? String(error.code) : error.name)), null)
+    }
+    const plain = Net.connect({ host, port, ...connecting })
+    this.#socket = plain
+    plain.once("error", fail)
+    plain.once("connect", () => {
+      plain.off("error", fail)
+      if (!secure) return onOpen(plain)
+      const socket = Tls.connect({
+        socket: plain,
+        host,
+        ...(Net.isIP(host) === 0 ? { servername: host } : {}),
+        secureContext: this.#sessions.context,
+        rejectUnauthorized: true
+      })
+      this.#socket = socket
+      socket.once("error", fail)
+      socket.once("secureConnect", () => {
+        socket.off("error", fail)
+        onOpen(socket)
+      })
+    })
   }
 
   #secure(plain: Net.Socket, done: Opened): void {
-    const { host, port } = this.#target
+    const { host } = this.#target
     this.stage = "tls"
-    const key = `${host}:${port}`
+    const key = this.#receiver
     const session = this.#sessions.get(key)
     const socket = Tls.connect({
       socket: plain,

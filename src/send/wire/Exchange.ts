@@ -47,6 +47,8 @@ export interface Connection {
     },
     exchange: Exchange
   ) => void
+  /** What it means that time ran out before the request could be written. */
+  readonly late: () => Outcome
   /** Keeps it for the next request. */
   readonly release: () => void
   readonly close: () => void
@@ -115,7 +117,8 @@ export class Exchange implements Timed {
 
   expire(): void {
     if (this.#phase === "body") this.#respond("The body was not complete in time.", false)
-    else this.#finish(this.#phase === "headers" ? timedOut.headers : timedOut.connect, false)
+    else if (this.#phase === "headers") this.#finish(timedOut.headers, false)
+    else this.#finish(this.#connection.late(), false)
   }
 
   onRequestStart(): void {
@@ -199,7 +202,6 @@ export const sent = (clock: Clock.Clock, startedAt: number, outcome: Outcome): W
 /** The outcomes of a deadline, by what was waited for. */
 export const timedOut = {
   dns: { _tag: "TimedOut", phase: "dns" },
-  connect: { _tag: "TimedOut", phase: "connect" },
   headers: { _tag: "TimedOut", phase: "headers" }
 } as const satisfies { [phase: string]: TimedOut }
 

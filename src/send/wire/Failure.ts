@@ -5,10 +5,11 @@
  * answers there, would tell a tenant how our networks look.
  */
 import type { Outcome, Refused, Unreachable } from "../../domain/Attempt.ts"
-import { PeerNotApproved, type Stage } from "./Dial.ts"
+import { NotDialled, PeerNotApproved, type Stage } from "./Dial.ts"
 
 /** Names the outcome of an error that came before any status line. */
 export const failureOf = (error: Error, stage: Stage, url: URL): Outcome => {
+  if (error instanceof NotDialled) return error.outcome
   const code = codeOf(error)
   const reason = reasonOf(error)
   if (error instanceof PeerNotApproved) {

@@ -7,10 +7,15 @@ import * as NetAddress from "effect/net/NetAddress"
 import { Dial, PeerNotApproved, type Target, TlsSessions } from "../../../src/send/wire/Dial.ts"
 import * as Receiver from "../../support/Receiver.ts"
 
-const open = (target: Omit<Target, "addresses">, ...addresses: Array<string>) =>
+const direct = { proxy: null, closed: () => null }
+
+const open = (
+  target: Omit<Target, "addresses" | "proxy" | "closed">,
+  ...addresses: Array<string>
+) =>
   Effect.gen(function* () {
     const dial = new Dial(
-      { ...target, addresses: addresses.map(NetAddress.ipFromStringUnsafe) },
+      { ...target, ...direct, addresses: addresses.map(NetAddress.ipFromStringUnsafe) },
       new TlsSessions([])
     )
     return yield* Effect.callback<Error | undefined>((resume) => {
@@ -50,7 +55,10 @@ describe("Dial", () => {
     Effect.gen(function* () {
       const { port } = yield* Receiver.make()
       const addresses = [NetAddress.ipv4Loopback]
-      const dial = new Dial({ host: "a", port, secure: false, addresses }, new TlsSessions([]))
+      const dial = new Dial(
+        { host: "a", port, secure: false, ...direct, addresses },
+        new TlsSessions([])
+      )
       let calls = 0
       dial.open(() => calls++)
       dial.cancel()
