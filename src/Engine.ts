@@ -30,6 +30,7 @@ import { MemoryTables } from "./store/MemoryTables.ts"
 import { MessageRepo } from "./store/MessageRepo.ts"
 import * as Migrations from "./store/Migrations.ts"
 import { Ownership } from "./store/Ownership.ts"
+import { TenantErasure } from "./store/TenantErasure.ts"
 import { TenantRepo } from "./store/TenantRepo.ts"
 import * as Upkeep from "./store/Upkeep.ts"
 import { WebhookRepo } from "./store/WebhookRepo.ts"
@@ -67,7 +68,11 @@ const repos = Layer.mergeAll(MessageRepo.layer, DeliveryQueue.layer, TenantRepo.
  * The stores in SQL: migrated, kept in shape, and owned by this engine alone. They need a `Database`
  * and a `KeyRing`: `KeyRing.layer` with keys of yours, or `KeyRing.layerPlain`.
  */
-export const layerStores = Layer.mergeAll(DeliveryLog.layer, Upkeep.layer).pipe(
+export const layerStores = Layer.mergeAll(
+  DeliveryLog.layer,
+  TenantErasure.layer,
+  Upkeep.layer
+).pipe(
   Layer.provideMerge(repos),
   Layer.provideMerge(WebhookRepo.layer),
   Layer.provideMerge(Ownership.layer),
@@ -76,7 +81,7 @@ export const layerStores = Layer.mergeAll(DeliveryLog.layer, Upkeep.layer).pipe(
 )
 
 /** The stores in memory. Nothing survives the process. */
-export const layerStoresMemory = DeliveryLog.layerMemory.pipe(
+export const layerStoresMemory = Layer.merge(DeliveryLog.layerMemory, TenantErasure.layer).pipe(
   Layer.provideMerge(
     Layer.mergeAll(MessageRepo.layerMemory, DeliveryQueue.layerMemory, TenantRepo.layerMemory)
   ),

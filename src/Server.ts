@@ -172,33 +172,38 @@ class FirstStart extends Context.Service<
  *
  * **Details**
  *
- * A made key is kept in the data directory, readable for its owner only. It is printed in local mode,
- * where only this machine reaches the service.
+ * A made key is kept in the data directory, readable for its owner only, and stored after that: a
+ * start that is ended between the two finds it there, so there is never a key that nobody knows. It is
+ * printed in local mode, where only this machine reaches the service. Where every admin key is past
+ * its end, a start makes another one.
  */
 const adminKey = Effect.fnUntraced(function* (settings: Settings) {
   const tenants = yield* TenantRepo
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const file = path.join(settings.dataDir, "admin-key")
+  const take = (key: Redacted.Redacted, name: string) =>
+    tenants.importKey({ key, tenantId: null, name, scopes: ["admin"] })
   if (Option.isSome(settings.adminKey)) {
-    yield* tenants.importKey({
-      key: settings.adminKey.value,
-      tenantId: null,
-      name: "POSTHASTE_ADMIN_KEY",
-      scopes: ["admin"]
-    })
+    yield* take(settings.adminKey.value, "POSTHASTE_ADMIN_KEY")
     return "as set by POSTHASTE_ADMIN_KEY"
   }
-  if ((yield* tenants.adminKeys) === 0) {
-    yield* fs.makeDirectory(settings.dataDir, { recursive: true, mode: 0o700 })
-    const { key } = yield* tenants.createKey({
-      tenantId: null,
-      name: "first admin key",
-      scopes: ["admin"],
-      expiresAt: null
-    })
-    yield* fs.writeFileString(file, `${Redacted.value(key)}\n`, { mode: 0o600 })
+  const kept = Effect.map(fs.readFileString(file).pipe(Effect.orElseSucceed(() => "")), (text) =>
+    text.trim()
+  )
+  if ((yield* tenants.adminKeys) === 0 && (yield* kept) !== "") {
+    yield* take(Redacted.make(yield* kept), "first admin key")
   }
-  if (!(yield* fs.exists(file))) return null
-  return settings.local ? (yield* fs.readFileString(file)).trim() : `in ${file}`
+  if ((yield* tenants.adminKeys) === 0) {
+    const key = yield* tenants.newKey
+    const fresh = `${file}.new`
+    yield* fs.makeDirectory(settings.dataDir, { recursive: true, mode: 0o700 })
+    yield* fs.writeFileString(fresh, `${Redacted.value(key)}\n`, { mode: 0o600 })
+    yield* fs.rename(fresh, file)
+    yield* take(key, "first admin key")
+  }
+  const key = yield* kept
+  // One that was revoked since would only mislead.
+  if (Option.isNone(yield* tenants.authenticate(Redacted.make(key)))) return null
+  return settings.local ? key : `in ${file}`
 })

@@ -150,16 +150,17 @@ const dead = (sources: Sources): ReadonlyArray<string> => {
   return [...sources.keys()].filter((file) => !reached.has(file))
 }
 
-/** Reports migrations that are not numbered in an unbroken row, or not listed, or listed only. */
+/** Reports migrations that have no number of their own, or are not listed, or listed only. */
 const unlisted = (
   files: ReadonlyArray<string>,
   list: string | undefined
 ): ReadonlyArray<string> => {
-  const wrong = [...files].sort().flatMap((file, index) => {
-    const number = String(index + 1).padStart(4, "0")
-    return new RegExp(`^${number}_[a-z0-9_]+\\.sql$`).test(file)
+  const wrong = files.flatMap((file) => {
+    const number = file.slice(0, 4)
+    return /^\d{4}_[a-z0-9_]+\.sql$/.test(file) &&
+      files.every((other) => other === file || !other.startsWith(number))
       ? []
-      : [`migrations/${file} should be ${number}_<words>.sql`]
+      : [`migrations/${file} should be <number of its own>_<words>.sql`]
   })
   if (list === undefined) return wrong
   const named = new Set(blank(list, { strings: false }).match(/\b\d{4}_[a-z0-9_]+/g))
@@ -318,8 +319,8 @@ describe("The scans", () => {
     assert.deepStrictEqual(unlisted(["0001_a.sql", "0002_b.sql"], list), [])
     assert.strictEqual(unlisted(["0001_a.sql"], list).length, 1)
     assert.strictEqual(unlisted(["0001_a.sql", "0002_b.sql", "0003_c.sql"], list).length, 1)
-    assert.strictEqual(unlisted(["0001_a.sql", "0003_c.sql"], undefined).length, 1)
-    assert.strictEqual(unlisted(["0001_a.sql", "0001_b.sql"], undefined).length, 1)
+    assert.strictEqual(unlisted(["0001_a.sql", "3_c.sql"], undefined).length, 1)
+    assert.strictEqual(unlisted(["0001_a.sql", "0001_b.sql"], undefined).length, 2)
   })
 
   it("find markers of unfinished work", () => {

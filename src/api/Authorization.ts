@@ -8,7 +8,13 @@ import * as Context from "effect/Context"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import * as OpenApi from "effect/http-api/OpenApi"
-import { type Scope, ScopeMissing, TenantNotFound, Unauthorized } from "../domain/Tenant.ts"
+import {
+  type Scope,
+  ScopeMissing,
+  TenantNotFound,
+  TooManyFailures,
+  Unauthorized
+} from "../domain/Tenant.ts"
 import type { KeyId, TenantId } from "../domain/TypeId.ts"
 import { StoreUnavailable } from "./Problems.ts"
 
@@ -19,7 +25,10 @@ export const tenantHeader = "posthaste-tenant"
 export class Caller extends Context.Service<
   Caller,
   {
+    /** The tenant that the request acts for. */
     readonly tenantId: TenantId
+    /** The tenant that the key belongs to; null for a key that may act for each. */
+    readonly ownTenantId: TenantId | null
     readonly scopes: ReadonlyArray<Scope>
     readonly keyId: KeyId
   }
@@ -43,5 +52,5 @@ export class Authorization extends HttpApiMiddleware.Service<
       HttpApiSecurity.annotate(OpenApi.Description, "An API key: `Authorization: Bearer phk_…`")
     )
   },
-  error: [Unauthorized, ScopeMissing, TenantNotFound, StoreUnavailable]
+  error: [Unauthorized, TooManyFailures, ScopeMissing, TenantNotFound, StoreUnavailable]
 }) {}

@@ -1,6 +1,7 @@
 /**
  * Who owns webhooks and messages, and the keys that open the API to them.
  */
+import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { problem } from "./Problem.ts"
@@ -20,14 +21,17 @@ export interface Tenant {
 /** The uid of the tenant that exists from the first start. */
 export const defaultTenantUid = "default"
 
-/** What a key may do. `admin` opens every tenant and the administration of tenants and keys. */
+/**
+ * What a key may do. `admin` is everything: in the key's own tenant, its keys included, or in every
+ * tenant where the key belongs to none.
+ */
 export const Scope = Schema.Literals(["publish", "read", "manage", "admin"])
 export type Scope = typeof Scope.Type
 
 /** A key as it is stored: never the key itself, only its SHA-256. */
 export interface ApiKey {
   readonly id: KeyId
-  /** Null for an admin key, which names the tenant in each request. */
+  /** Null for an operator's key, which names the tenant in each request. */
   readonly tenantId: TenantId | null
   readonly name: string
   /** The first characters of the key, to recognise it by. */
@@ -39,10 +43,10 @@ export interface ApiKey {
   readonly expiresAt: number | null
 }
 
-/** A key just made: shown once. */
+/** A key just made: shown once. None where a repeated request made nothing. */
 export interface NewApiKey {
   readonly record: ApiKey
-  readonly key: Redacted.Redacted
+  readonly key: Option.Option<Redacted.Redacted>
 }
 
 /** No key, an unknown one, or one that is past its end. */
@@ -65,3 +69,42 @@ export class TenantNotFound extends problem<TenantNotFound>()("TenantNotFound", 
   status: 404,
   title: "No such tenant"
 }) {}
+
+/** Another tenant has the uid. */
+export class TenantUidTaken extends problem<TenantUidTaken>()("TenantUidTaken", {
+  code: "tenant_uid_taken",
+  status: 409,
+  title: "Another tenant has this uid"
+}) {}
+
+/** The default tenant can be neither deleted nor given another uid. */
+export class DefaultTenantStays extends problem<DefaultTenantStays>()("DefaultTenantStays", {
+  code: "default_tenant_stays",
+  status: 409,
+  title: "The default tenant stays as it is"
+}) {}
+
+/** The tenant has no key with this id. */
+export class KeyNotFound extends problem<KeyNotFound>()("KeyNotFound", {
+  code: "key_not_found",
+  status: 404,
+  title: "No such API key"
+}) {}
+
+/** Without this key nobody could administer anything. */
+export class LastAdminKey extends problem<LastAdminKey>()("LastAdminKey", {
+  code: "last_admin_key",
+  status: 409,
+  title: "This is the last admin key without an end; make another one first"
+}) {}
+
+/** The caller's address sent too many keys that are none. A valid key is never refused for that. */
+export class TooManyFailures extends problem<TooManyFailures>()(
+  "TooManyFailures",
+  {
+    code: "too_many_failures",
+    status: 429,
+    title: "Too many requests with invalid API keys"
+  },
+  { retryAfterSeconds: Schema.Int }
+) {}

@@ -23,6 +23,7 @@ import { JsonBodyLayer } from "./JsonBodyLayer.ts"
 import { MessagesHandlers } from "./MessagesHandlers.ts"
 import { RequestProblemsLayer } from "./RequestProblemsLayer.ts"
 import { SystemHandlers } from "./SystemHandlers.ts"
+import { TenantsHandlers } from "./TenantsHandlers.ts"
 import { WebhooksHandlers } from "./WebhooksHandlers.ts"
 
 /** What the API takes. */
@@ -31,6 +32,8 @@ export interface HttpOptions {
   readonly maxBodyBytes?: number
   /** The bounds of streams of what happens. */
   readonly streams?: DeliveryStreamOptions
+  /** Requests with invalid keys that one address may make in a minute. 60 by default. */
+  readonly failedAuthMax?: number
 }
 
 /** Where and how patiently the server listens. */
@@ -56,10 +59,11 @@ export const routes = (options: HttpOptions = {}) => {
         WebhooksHandlers,
         MessagesHandlers({ maxBodyBytes }),
         DeliveriesHandlers,
+        TenantsHandlers,
         SystemHandlers
       ]),
       Layer.provide([
-        AuthorizationLayer,
+        AuthorizationLayer({ failuresMax: options.failedAuthMax }),
         RequestProblemsLayer,
         JsonBodyLayer,
         DeliveryStream.layer(options.streams)

@@ -6,11 +6,9 @@
  */
 import { Clock, Effect, Option, Redacted, Result, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { createHash } from "node:crypto"
 import { Api } from "../api/Api.ts"
 import { Caller } from "../api/Authorization.ts"
 import { CallerUid, isRef } from "../api/Fields.ts"
-import { RequestBody } from "../api/JsonBody.ts"
 import { pageRequest } from "../api/Page.ts"
 import type { WebhookInput, WebhookPatch } from "../api/WebhooksApi.ts"
 import * as Secret from "../domain/Secret.ts"
@@ -26,6 +24,7 @@ import { AddressGuard } from "../send/AddressGuard.ts"
 import { Ids } from "../store/Ids.ts"
 import type { WebhookUpdate } from "../store/WebhookEdits.ts"
 import { WebhookRepo } from "../store/WebhookRepo.ts"
+import { idempotencyOf } from "./Idempotency.ts"
 import { invalidAt } from "./RequestProblemsLayer.ts"
 import { unavailable } from "./StoreFaults.ts"
 import { secretView, webhookView } from "./Views.ts"
@@ -103,14 +102,11 @@ export const WebhooksHandlers = HttpApiBuilder.group(
       create: Effect.fn("WebhooksHandlers.create")(function* ({ headers, payload, request }) {
         const { tenantId } = yield* Caller
         yield* Effect.fromResult(guard.url(payload.url))
-        const key = headers["idempotency-key"]
         const webhook = yield* register(
           tenantId,
           payload.uid ?? null,
           payload,
-          key === undefined
-            ? null
-            : { key, digest: digestOf(request.method, request.url, (yield* RequestBody).bytes) }
+          yield* idempotencyOf(headers["idempotency-key"], request)
         )
         return yield* viewWithSecret(webhook)
       }, unavailable),
@@ -241,7 +237,3 @@ const isCurrent = (webhook: Webhook, key: Uint8Array): boolean =>
     currentSecret(webhook),
     (current) => Buffer.compare(Redacted.value(current.key), key) === 0
   )
-
-/** SHA-256 of what makes two requests the same. */
-const digestOf = (method: string, path: string, body: Uint8Array): Uint8Array =>
-  createHash("sha256").update(`${method} ${path}\n`).update(body).digest()

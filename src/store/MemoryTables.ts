@@ -7,13 +7,15 @@ import { Context, Layer } from "effect"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Message } from "../domain/Message.ts"
 import type { ApiKey, Tenant } from "../domain/Tenant.ts"
-import type { DeliveryId, MessageId, TenantId, WebhookId } from "../domain/TypeId.ts"
+import type { DeliveryId, KeyId, MessageId, TenantId, WebhookId } from "../domain/TypeId.ts"
 import type { Webhook } from "../domain/Webhook.ts"
 
 export class MemoryTables extends Context.Service<
   MemoryTables,
   {
     readonly tenants: Map<TenantId, Tenant>
+    /** Tenants that were deleted and still own something. */
+    readonly retired: Set<TenantId>
     /** By the hex SHA-256 of the key. */
     readonly keys: Map<string, ApiKey>
     readonly webhooks: Map<WebhookId, Webhook>
@@ -32,6 +34,7 @@ export class MemoryTables extends Context.Service<
   static readonly layer = Layer.sync(MemoryTables, () =>
     MemoryTables.of({
       tenants: new Map(),
+      retired: new Set(),
       keys: new Map(),
       webhooks: new Map(),
       messages: new Map(),
@@ -48,7 +51,7 @@ export class MemoryTables extends Context.Service<
 /** What a uid or an idempotency key was used for. */
 export interface KeyRow {
   readonly digest: Uint8Array
-  readonly resourceId: MessageId | WebhookId
+  readonly resourceId: MessageId | WebhookId | TenantId | KeyId
   /** Epoch milliseconds. */
   readonly createdAt: number
 }

@@ -1,58 +1,98 @@
 /**
  * Tenants and the API keys that open them. Keys are kept as SHA-256 and shown once, when made.
+ *
+ * What is changed here is in force here at once, in other processes after 5 seconds at most.
  */
-import {
-  Cache,
-  Cause,
-  Clock,
-  Context,
-  Effect,
-  Exit,
-  FiberSet,
-  Layer,
-  Option,
-  Redacted,
-  Schema
-} from "effect"
-import { hash, timingSafeEqual } from "node:crypto"
+import { Cache, Clock, Context, Effect, Layer, Option, type Redacted, Result, Schema } from "effect"
+import type { IdempotencyConflict } from "../domain/Message.ts"
+import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
 import {
   type ApiKey,
+  DefaultTenantStays,
   defaultTenantUid,
+  type KeyNotFound,
+  type LastAdminKey,
   type NewApiKey,
-  type Scope,
-  type Tenant
+  type Tenant,
+  TenantNotFound,
+  type TenantUidTaken
 } from "../domain/Tenant.ts"
-import { parse, TenantId } from "../domain/TypeId.ts"
+import { type KeyId, parse, TenantId } from "../domain/TypeId.ts"
 import { Uid } from "../domain/Webhook.ts"
+import * as ApiKeys from "./ApiKeys.ts"
 import { Ids } from "./Ids.ts"
+import * as Remembered from "./Remembered.ts"
 import { StoreError } from "./StoreError.ts"
 import * as TenantMemory from "./TenantMemory.ts"
 import * as TenantSql from "./TenantSql.ts"
-import type { TenantTable } from "./TenantTable.ts"
+import type { Idempotency, TenantTable } from "./TenantTable.ts"
 
 export class TenantRepo extends Context.Service<
   TenantRepo,
   {
     /** Makes the default tenant if it is missing, and answers it. */
     readonly ensureDefault: Effect.Effect<Tenant, StoreError>
+    /** Makes a tenant. A repeated idempotency key answers the tenant of the first request. */
+    readonly create: (input: {
+      /** The caller's own id; the tenant's when null. */
+      readonly uid: string | null
+      /** The uid when null. */
+      readonly name: string | null
+      readonly idempotency: Idempotency | null
+    }) => Effect.Effect<Tenant, TenantUidTaken | IdempotencyConflict | StoreError>
+    /** Changes what is named. The default tenant keeps its uid. */
+    readonly update: (
+      id: TenantId,
+      update: { readonly uid?: string; readonly name?: string }
+    ) => Effect.Effect<Tenant, TenantNotFound | TenantUidTaken | DefaultTenantStays | StoreError>
+    /**
+     * Ends a tenant: its keys open nothing any more and nobody finds it. What it owned is removed by
+     * TenantErasure. The default tenant stays.
+     */
+    readonly retire: (
+      id: TenantId
+    ) => Effect.Effect<void, TenantNotFound | DefaultTenantStays | StoreError>
+    /** Lists the tenants that were ended and still own something, oldest first. */
+    readonly retired: Effect.Effect<ReadonlyArray<TenantId>, StoreError>
+    /** Removes an ended tenant and the rest of what it owned; its webhooks are to be gone by then. */
+    readonly purge: (id: TenantId) => Effect.Effect<void, StoreError>
+    /** Lists tenants, newest first. */
+    readonly list: (request: PageRequest) => Effect.Effect<Page<Tenant>, StoreError>
     /** Finds a tenant by id or uid. Answers from memory for up to 5 seconds. */
     readonly find: (ref: string) => Effect.Effect<Option.Option<Tenant>, StoreError>
-    /** Makes a key: `phk_` and 32 random bytes in base62. */
-    readonly createKey: (input: {
-      readonly tenantId: TenantId | null
-      readonly name: string
-      readonly scopes: ReadonlyArray<Scope>
-      readonly expiresAt: number | null
-    }) => Effect.Effect<NewApiKey, StoreError>
+    /** Makes the text of a key, and stores nothing: `phk_` and 32 random bytes in base62. */
+    readonly newKey: Effect.Effect<Redacted.Redacted>
+    /** Makes a key. A repeated idempotency key answers the first one's record, without the key. */
+    readonly createKey: (
+      input: ApiKeys.NewKey
+    ) => Effect.Effect<NewApiKey, IdempotencyConflict | StoreError>
     /** Stores a key that was made elsewhere, such as the admin key of a setting; once. */
-    readonly importKey: (input: {
-      readonly key: Redacted.Redacted
-      readonly tenantId: TenantId | null
-      readonly name: string
-      readonly scopes: ReadonlyArray<Scope>
-    }) => Effect.Effect<ApiKey, StoreError>
-    /** Counts the admin keys there are. */
+    readonly importKey: (
+      input: Omit<ApiKeys.NewKey, "expiresAt"> & { readonly key: Redacted.Redacted }
+    ) => Effect.Effect<ApiKey, StoreError>
+    /** Counts the keys of no tenant that have the scope admin and are not past their end. */
     readonly adminKeys: Effect.Effect<number, StoreError>
+    /** Lists a tenant's keys, or those of no tenant, newest first. */
+    readonly listKeys: (
+      owner: TenantId | null,
+      request: PageRequest
+    ) => Effect.Effect<Page<ApiKey>, StoreError>
+    /** Gets a tenant's key, or one of no tenant. */
+    readonly getKey: (
+      owner: TenantId | null,
+      id: KeyId
+    ) => Effect.Effect<ApiKey, KeyNotFound | StoreError>
+    /** Changes a key's name or its end. The last admin key without an end gets none. */
+    readonly updateKey: (
+      owner: TenantId | null,
+      id: KeyId,
+      update: ApiKeys.KeyUpdate
+    ) => Effect.Effect<ApiKey, KeyNotFound | LastAdminKey | StoreError>
+    /** Revokes a key. The last admin key without an end stays. */
+    readonly revokeKey: (
+      owner: TenantId | null,
+      id: KeyId
+    ) => Effect.Effect<void, KeyNotFound | LastAdminKey | StoreError>
     /**
      * Finds the key that a caller presented, unless it is past its end. Answers from memory for up to
      * 5 seconds, so a revoked key is refused by then; its last use is written at most once a minute.
@@ -75,18 +115,11 @@ export class TenantRepo extends Context.Service<
   )
 }
 
-/** Tenants, and keys, that are answered from memory; the longest unasked go first. */
-const rememberedMax = 10_000
-/** For how long. What another process changed is seen by then. */
-const remembered = "5 seconds"
-/** How far apart two notes of a key's use are. */
-const touchEveryMs = 60_000
-
 const make = Effect.fnUntraced(function* (table: TenantTable) {
   const ids = yield* Ids
-  const background = yield* FiberSet.makeRuntime()
+  const { forget: forgetKey, ...keys } = yield* ApiKeys.make(table)
 
-  const tenants = yield* memory(
+  const tenants = yield* Remembered.make(
     Effect.fnUntraced(
       function* (ref: string) {
         const id = parse(TenantId, ref)
@@ -96,141 +129,93 @@ const make = Effect.fnUntraced(function* (table: TenantTable) {
       Effect.mapError(StoreError.from("TenantRepo.find"))
     )
   )
-
-  const keys = yield* memory(
-    Effect.fnUntraced(
-      function* (hex: string) {
-        const digest = Buffer.from(hex, "hex")
-        const found = yield* table.findKey(digest)
-        // The database found it by the hash, in a time that may tell how much of it is right.
-        return Option.isSome(found) && timingSafeEqual(found.value.hash, digest)
-          ? new Known(found.value.record)
-          : undefined
-      },
-      Effect.mapError(StoreError.from("TenantRepo.authenticate"))
+  const forget = (...all: ReadonlyArray<Tenant>) =>
+    Effect.forEach(
+      all.flatMap(({ id, uid }) => [id, uid]),
+      (ref) => Cache.invalidate(tenants, ref),
+      { discard: true }
     )
-  )
 
-  const addKey = Effect.fnUntraced(function* (
-    key: Redacted.Redacted,
-    fields: Pick<ApiKey, "tenantId" | "name" | "scopes" | "expiresAt">
-  ) {
-    const { tenantId, name, scopes, expiresAt } = fields
-    const text = Redacted.value(key)
-    const hex = sha256(text)
-    const record: ApiKey = {
-      id: yield* ids.next("key"),
-      tenantId,
-      name,
-      prefix: prefixOf(text),
-      scopes,
-      createdAt: yield* Clock.currentTimeMillis,
-      lastUsedAt: null,
-      expiresAt
+  const fresh = Effect.fnUntraced(function* (uid: string | null, name: string | null) {
+    const id = yield* ids.next("tenant")
+    const now = yield* Clock.currentTimeMillis
+    const tenant: Tenant = {
+      id,
+      uid: uid ?? id,
+      name: name ?? uid ?? id,
+      createdAt: now,
+      updatedAt: now
     }
-    const stored = yield* table.ensureKey(record, Buffer.from(hex, "hex"))
-    yield* Cache.invalidate(keys, hex)
-    return stored
+    return tenant
   })
 
-  const touch = (known: Known, now: number) => {
-    const since = now - touchEveryMs
-    if (known.touchedAt !== null && known.touchedAt > since) return
-    known.touchedAt = now
-    background(
-      Effect.catchCause(table.touch(known.record.id, now, since), (cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.void
-          : Effect.logWarning("The use of an API key could not be noted", cause)
-      )
-    )
-  }
-
   return TenantRepo.of({
+    ...keys,
+
     ensureDefault: Effect.gen(function* () {
-      const id = yield* ids.next("tenant")
-      const now = yield* Clock.currentTimeMillis
-      const uid = defaultTenantUid
-      const tenant = yield* table.ensure({
-        id,
-        uid,
-        name: "Default",
-        createdAt: now,
-        updatedAt: now
-      })
-      yield* Cache.invalidate(tenants, uid)
-      yield* Cache.invalidate(tenants, tenant.id)
+      const tenant = yield* table.ensure(yield* fresh(defaultTenantUid, "Default"))
+      yield* forget(tenant)
       return tenant
     }).pipe(
       Effect.mapError(StoreError.from("TenantRepo.ensureDefault")),
       Effect.withSpan("TenantRepo.ensureDefault")
     ),
 
-    find: (ref) => Cache.get(tenants, ref),
-
-    createKey: Effect.fn("TenantRepo.createKey")(
-      function* (input) {
-        const key = Redacted.make(`phk_${base62(yield* ids.bytes(32))}`)
-        return { record: yield* addKey(key, input), key }
+    create: Effect.fn("TenantRepo.create")(
+      function* ({ idempotency, name, uid }) {
+        const tenant = yield* table.insert(yield* fresh(uid, name), idempotency)
+        yield* forget(tenant)
+        return tenant
       },
-      Effect.mapError(StoreError.from("TenantRepo.createKey"))
+      Effect.mapError(StoreError.from("TenantRepo.create"))
     ),
 
-    importKey: Effect.fn("TenantRepo.importKey")(
-      (input) => addKey(input.key, { ...input, expiresAt: null }),
-      Effect.mapError(StoreError.from("TenantRepo.importKey"))
+    update: Effect.fn("TenantRepo.update")(
+      function* (id, update) {
+        const now = yield* Clock.currentTimeMillis
+        const edited = yield* table.edit(id, (tenant) => {
+          const next = { ...tenant, ...update, updatedAt: Math.max(now, tenant.updatedAt) }
+          return tenant.uid === defaultTenantUid && next.uid !== tenant.uid
+            ? Result.fail(new DefaultTenantStays())
+            : Result.succeed(next)
+        })
+        if (Option.isNone(edited)) return yield* new TenantNotFound()
+        yield* forget(edited.value.previous, edited.value.tenant)
+        return edited.value.tenant
+      },
+      Effect.mapError(StoreError.from("TenantRepo.update"))
     ),
 
-    adminKeys: table.adminKeys.pipe(
-      Effect.mapError(StoreError.from("TenantRepo.adminKeys")),
-      Effect.withSpan("TenantRepo.adminKeys")
+    retire: Effect.fn("TenantRepo.retire")(
+      function* (id) {
+        const found = yield* table.findById(id)
+        if (Option.isNone(found)) return yield* new TenantNotFound()
+        if (found.value.uid === defaultTenantUid) return yield* new DefaultTenantStays()
+        const removed = yield* table.retire(id, yield* Clock.currentTimeMillis)
+        yield* forget(found.value)
+        yield* Effect.forEach(
+          Option.getOrElse(removed, () => []),
+          forgetKey,
+          { discard: true }
+        )
+      },
+      Effect.mapError(StoreError.from("TenantRepo.retire"))
     ),
 
-    authenticate: Effect.fnUntraced(function* (key) {
-      const known = yield* Cache.get(keys, sha256(Redacted.value(key)))
-      if (known === undefined) return Option.none()
-      const now = yield* Clock.currentTimeMillis
-      const { expiresAt } = known.record
-      if (expiresAt !== null && expiresAt <= now) return Option.none()
-      touch(known, now)
-      return Option.some(known.record)
-    })
+    retired: table.retired.pipe(Effect.mapError(StoreError.from("TenantRepo.retired"))),
+
+    purge: Effect.fn("TenantRepo.purge")(
+      table.purge,
+      Effect.mapError(StoreError.from("TenantRepo.purge"))
+    ),
+
+    list: Effect.fn("TenantRepo.list")(
+      (request) => Effect.map(table.page(request), (rows) => pageOf(rows, request, ({ id }) => id)),
+      Effect.mapError(StoreError.from("TenantRepo.list"))
+    ),
+
+    find: (ref) => Cache.get(tenants, ref)
   })
 })
-
-/** A key in memory, and when its use was noted last (epoch milliseconds). */
-class Known {
-  readonly record: ApiKey
-  touchedAt: number | null
-  constructor(record: ApiKey) {
-    this.record = record
-    this.touchedAt = record.lastUsedAt
-  }
-}
-
-/** Remembers what was found, and what was not; a lookup that failed is done again. */
-const memory = <A>(lookup: (key: string) => Effect.Effect<A, StoreError>) =>
-  Cache.makeWith(lookup, {
-    capacity: rememberedMax,
-    timeToLive: (exit) => (Exit.isSuccess(exit) ? remembered : 0)
-  })
-
-const sha256 = (text: string): string => hash("sha256", text, "hex")
-
-/** The part of a key that is stored readable; of a short one that someone made up, a third. */
-const prefixOf = (key: string): string => key.slice(0, Math.min(12, Math.floor(key.length / 3)))
-
-const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-/** Writes 32 bytes as one number in 43 digits: each key stands for other bytes, none is likelier. */
-const base62 = (bytes: Uint8Array): string => {
-  let rest = BigInt(`0x${Buffer.from(bytes).toString("hex")}`)
-  let text = ""
-  while (text.length < 43) {
-    text = digits[Number(rest % 62n)] + text
-    rest /= 62n
-  }
-  return text
-}
 
 const isUid = Schema.is(Uid)

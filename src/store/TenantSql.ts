@@ -1,54 +1,136 @@
 /**
- * Tenants and keys in Postgres. A row that cannot be decoded is a defect.
+ * Tenants in Postgres. A row that cannot be decoded is a defect.
+ *
+ * A deleted tenant keeps its row, hidden, until what it owned is gone.
  */
 import { Effect, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Statement } from "effect/sql/Statement"
-import { type ApiKey, Scope, type Tenant } from "../domain/Tenant.ts"
+import { IdempotencyConflict } from "../domain/Message.ts"
+import { type Tenant, TenantUidTaken } from "../domain/Tenant.ts"
 import { fromUuid, toUuid } from "../domain/TypeId.ts"
-import type { StoredKey, TenantTable } from "./TenantTable.ts"
+import * as IdempotencySql from "./IdempotencySql.ts"
+import * as IdRange from "./IdRange.ts"
+import * as KeySql from "./KeySql.ts"
+import type { TenantTable } from "./TenantTable.ts"
 
 /** Makes the table over the tables of a migrated database. */
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient
+  const keys = yield* KeySql.make
 
-  const findByUid = (uid: string) => tenant(sql`select * from tenant where uid = ${uid}`)
-  const findKey = (hash: Uint8Array) => key(sql`select * from api_key where hash = ${hash}`)
+  const findByUid = (uid: string) =>
+    one(sql`select * from tenant where uid = ${uid} and deleted_at is null`)
+  const findByUuid = (uuid: string) =>
+    one(sql`select * from tenant where id = ${uuid} and deleted_at is null`)
+
+  /** Adds a tenant unless its uid is there; answers whether it was added. */
+  const add = (tenant: Tenant) =>
+    Effect.map(
+      sql`
+        insert into tenant (id, uid, name, created_at, updated_at)
+        values (${toUuid(tenant.id)}, ${tenant.uid}, ${tenant.name}, ${new Date(tenant.createdAt)},
+          ${new Date(tenant.updatedAt)})
+        on conflict (uid) do nothing returning 1`,
+      (added) => added.length > 0
+    )
+
+  const insert: TenantTable["insert"] = Effect.fnUntraced(function* (tenant, idempotency) {
+    if (idempotency !== null) {
+      const first = yield* IdempotencySql.claim(sql, {
+        ...idempotency,
+        tenantId: IdempotencySql.nobody,
+        resourceId: toUuid(tenant.id),
+        at: new Date(tenant.createdAt)
+      })
+      if (first !== undefined) {
+        const found = yield* findByUuid(first)
+        return Option.isSome(found) ? found.value : yield* deletedSince
+      }
+    }
+    return (yield* add(tenant)) ? tenant : yield* new TenantUidTaken({})
+  })
+
+  const edit: TenantTable["edit"] = (id, change) =>
+    Effect.gen(function* () {
+      const uuid = toUuid(id)
+      const found = yield* one(
+        sql`select * from tenant where id = ${uuid} and deleted_at is null for update`
+      )
+      if (Option.isNone(found)) return Option.none()
+      const previous = found.value
+      const tenant = yield* Effect.fromResult(change(previous))
+      yield* sql`
+        update tenant set uid = ${tenant.uid}, name = ${tenant.name},
+          updated_at = ${new Date(tenant.updatedAt)}
+        where id = ${uuid}`.pipe(
+        Effect.catchReason("SqlError", "UniqueViolation", () => new TenantUidTaken({}))
+      )
+      return Option.some({ tenant, previous })
+    })
+
+  const retire: TenantTable["retire"] = Effect.fnUntraced(function* (id, now) {
+    const uuid = toUuid(id)
+    // No uid that a caller can give has a slash.
+    const hidden = yield* sql`
+      update tenant set deleted_at = ${new Date(now)}, uid = ${`deleted/${id}`}
+      where id = ${uuid} and deleted_at is null returning 1`
+    if (hidden.length === 0) return Option.none()
+    const removed = yield* sql<{ readonly hash: Uint8Array }>`
+      delete from api_key where tenant_id = ${uuid} returning hash`
+    return Option.some(removed.map(({ hash }) => hash))
+  })
+
+  /** Removes all rows of a tenant from a table whose primary key begins with the tenant. */
+  const empty = Effect.fnUntraced(function* (table: string, column: string, uuid: string) {
+    while (true) {
+      const gone = yield* sql`
+        delete from ${sql(table)} where tenant_id = ${uuid} and ${sql(column)} in (
+          select ${sql(column)} from ${sql(table)} where tenant_id = ${uuid} limit ${stepRows})
+        returning 1`
+      if (gone.length < stepRows) return
+    }
+  })
 
   const table: TenantTable = {
+    ...keys,
     ensure: Effect.fnUntraced(function* (added) {
-      yield* sql`
-        insert into tenant (id, uid, name, created_at, updated_at)
-        values (${toUuid(added.id)}, ${added.uid}, ${added.name}, ${new Date(added.createdAt)},
-          ${new Date(added.updatedAt)})
-        on conflict (uid) do nothing`
+      yield* add(added)
       return Option.getOrThrow(yield* findByUid(added.uid))
     }),
-    findById: (id) => tenant(sql`select * from tenant where id = ${toUuid(id)}`),
+    insert: (tenant, idempotency) => sql.withTransaction(insert(tenant, idempotency)),
+    edit: (id, change) => sql.withTransaction(edit(id, change)),
+    findById: (id) => findByUuid(toUuid(id)),
     findByUid,
-    ensureKey: Effect.fnUntraced(function* (added, hash) {
-      yield* sql`
-        insert into api_key (id, tenant_id, name, prefix, hash, scopes, created_at, last_used_at,
-          expires_at)
-        values (${toUuid(added.id)}, ${added.tenantId && toUuid(added.tenantId)}, ${added.name},
-          ${added.prefix}, ${hash}, ${added.scopes}, ${new Date(added.createdAt)}, null,
-          ${added.expiresAt === null ? null : new Date(added.expiresAt)})
-        on conflict (hash) do nothing`
-      return Option.getOrThrow(yield* findKey(hash)).record
-    }),
-    findKey,
-    adminKeys: Effect.map(
-      sql<{ readonly count: number }>`
-        select count(*)::int as count from api_key where 'admin' = any(scopes)`,
-      ([row]) => row!.count
+    page: (request) => {
+      const { above, below, newer } = IdRange.ofPage("tenant", request)
+      const order = sql.literal(newer ? "id" : "id desc")
+      return many(sql`
+        select * from tenant
+        where deleted_at is null and id > ${toUuid(above)} and id < ${toUuid(below)}
+        order by ${order} limit ${request.limit + 1}`)
+    },
+    retire: (id, now) => sql.withTransaction(retire(id, now)),
+    retired: Effect.map(
+      sql<{ readonly id: string }>`
+        select id from tenant where deleted_at is not null order by id`,
+      (rows) => rows.map(({ id }) => fromUuid("tenant", id))
     ),
-    touch: (id, now, since) =>
-      Effect.asVoid(sql`
-        update api_key set last_used_at = ${new Date(now)}
-        where id = ${toUuid(id)}
-          and (last_used_at is null or last_used_at <= ${new Date(since)})`)
+    purge: Effect.fnUntraced(function* (id) {
+      const uuid = toUuid(id)
+      yield* empty("message_uid", "uid", uuid)
+      yield* empty("idempotency", "key", uuid)
+      yield* sql`delete from tenant where id = ${uuid} and deleted_at is not null`
+    })
   }
   return table
+})
+
+/** Rows that are removed by one statement. */
+const stepRows = 5_000
+
+const deletedSince = new IdempotencyConflict({
+  detail: "The tenant that this Idempotency-Key made was deleted since"
 })
 
 const TenantRow = Schema.Struct({
@@ -60,11 +142,14 @@ const TenantRow = Schema.Struct({
 })
 const decodeTenant = Schema.decodeUnknownEffect(Schema.Array(TenantRow))
 
-const tenant = (statement: Statement<object>) =>
+const many = (statement: Statement<object>) =>
   Effect.map(
     Effect.flatMap(statement, (rows) => Effect.orDie(decodeTenant(rows))),
-    ([row]) => Option.map(Option.fromUndefinedOr(row), tenantOf)
+    (rows) => rows.map(tenantOf)
   )
+
+const one = (statement: Statement<object>) =>
+  Effect.map(many(statement), ([found]) => Option.fromUndefinedOr(found))
 
 const tenantOf = (row: typeof TenantRow.Type): Tenant => ({
   id: fromUuid("tenant", row.id),
@@ -72,36 +157,4 @@ const tenantOf = (row: typeof TenantRow.Type): Tenant => ({
   name: row.name,
   createdAt: row.created_at.getTime(),
   updatedAt: row.updated_at.getTime()
-})
-
-const KeyRow = Schema.Struct({
-  id: Schema.String,
-  tenant_id: Schema.NullOr(Schema.String),
-  name: Schema.String,
-  prefix: Schema.String,
-  hash: Schema.Uint8Array,
-  scopes: Schema.Array(Scope),
-  created_at: Schema.Date,
-  last_used_at: Schema.NullOr(Schema.Date),
-  expires_at: Schema.NullOr(Schema.Date)
-})
-const decodeKey = Schema.decodeUnknownEffect(Schema.Array(KeyRow))
-
-const key = (statement: Statement<object>) =>
-  Effect.map(
-    Effect.flatMap(statement, (rows) => Effect.orDie(decodeKey(rows))),
-    ([row]) => Option.map(Option.fromUndefinedOr(row), storedOf)
-  )
-
-const storedOf = (row: typeof KeyRow.Type): StoredKey => ({ record: keyOf(row), hash: row.hash })
-
-const keyOf = (row: typeof KeyRow.Type): ApiKey => ({
-  id: fromUuid("key", row.id),
-  tenantId: row.tenant_id === null ? null : fromUuid("tenant", row.tenant_id),
-  name: row.name,
-  prefix: row.prefix,
-  scopes: row.scopes,
-  createdAt: row.created_at.getTime(),
-  lastUsedAt: row.last_used_at?.getTime() ?? null,
-  expiresAt: row.expires_at?.getTime() ?? null
 })

@@ -15,6 +15,7 @@ import type { Fragment } from "effect/sql/Statement"
 import { IdempotencyConflict } from "../domain/Message.ts"
 import { type SecretId, toUuid } from "../domain/TypeId.ts"
 import { type Webhook, WebhookUidTaken } from "../domain/Webhook.ts"
+import * as IdempotencySql from "./IdempotencySql.ts"
 import * as IdRange from "./IdRange.ts"
 import { KeyRing } from "./KeyRing.ts"
 import * as WebhookRow from "./WebhookRow.ts"
@@ -89,15 +90,16 @@ export const make = Effect.gen(function* () {
     const tenantId = toUuid(webhook.tenantId)
     const row = WebhookRow.encode(webhook)
     if (idempotency !== null) {
-      const { key, digest } = idempotency
-      const claimed = yield* sql`
-        insert into idempotency (tenant_id, key, digest, resource_id, created_at)
-        values (${tenantId}, ${key}, ${digest}, ${row.id}, ${row.createdAt})
-        on conflict do nothing returning 1`
-      if (claimed.length === 0) {
-        const first = yield* repeated(tenantId, key, digest)
-        // Retention may remove the first request between the two statements.
-        return first ?? (yield* insert(webhook, idempotency))
+      const first = yield* IdempotencySql.claim(sql, {
+        ...idempotency,
+        tenantId,
+        resourceId: row.id,
+        at: row.createdAt
+      })
+      if (first !== undefined) {
+        const found = yield* one(sql`w.tenant_id = ${tenantId} and w.id = ${first}`)
+        if (Option.isNone(found)) return yield* deletedSince
+        return { webhook: found.value, previous: found.value }
       }
     }
     const inserted = yield* sql`
@@ -111,17 +113,6 @@ export const make = Effect.gen(function* () {
     if (inserted.length === 0) return yield* new WebhookUidTaken({})
     for (const secret of webhook.secrets) yield* insertSecret(tenantId, row.id, secret)
     return { webhook, previous: null }
-  })
-
-  const repeated = Effect.fnUntraced(function* (tenantId: string, key: string, digest: Uint8Array) {
-    const rows = yield* sql<{ readonly digest: Uint8Array; readonly resource_id: string }>`
-      select digest, resource_id from idempotency where tenant_id = ${tenantId} and key = ${key}`
-    const first = rows[0]
-    if (first === undefined) return undefined
-    if (Buffer.compare(first.digest, digest) !== 0) return yield* new IdempotencyConflict({})
-    const found = yield* one(sql`w.tenant_id = ${tenantId} and w.id = ${first.resource_id}`)
-    if (Option.isNone(found)) return yield* deletedSince
-    return { webhook: found.value, previous: found.value }
   })
 
   const edit: WebhookTable["edit"] = (tenantId, id, change) =>

@@ -92,7 +92,8 @@ export class Calls extends Context.Service<
 /** The API with scripted services behind it, on a free port. */
 export const layer = (options: Http.HttpServerOptions = {}) =>
   Calls.layer.pipe(
-    Layer.provideMerge(Http.layer(options)),
+    // Tests of refusals ask often, and all from one address.
+    Layer.provideMerge(Http.layer({ failedAuthMax: Infinity, ...options })),
     Layer.provideMerge(Http.layerNode({ gracefulShutdownTimeout: 0, ...options, port: 0 })),
     Layer.provideMerge(Fakes.layer)
   )

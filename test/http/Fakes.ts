@@ -27,6 +27,7 @@ import { Ids } from "../../src/store/Ids.ts"
 import { MemoryTables } from "../../src/store/MemoryTables.ts"
 import { MessageRepo } from "../../src/store/MessageRepo.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
+import { TenantErasure } from "../../src/store/TenantErasure.ts"
 import { TenantRepo } from "../../src/store/TenantRepo.ts"
 import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
 
@@ -224,15 +225,12 @@ export class Tenants extends Context.Service<
     Tenants,
     Effect.gen(function* () {
       const tenants = yield* TenantRepo
-      const tables = yield* MemoryTables
-      const ids = yield* Ids
       const own = yield* tenants.ensureDefault
-      const other = { ...own, id: yield* ids.next("tenant"), uid: "other" }
-      tables.tenants.set(other.id, other)
+      const other = yield* tenants.create({ uid: "other", name: null, idempotency: null })
       const key = (tenantId: TenantId | null, ...scopes: ReadonlyArray<Scope>) =>
         Effect.map(
           tenants.createKey({ tenantId, name: "test", scopes, expiresAt: null }),
-          ({ key }) => Redacted.value(key)
+          ({ key }) => Redacted.value(Option.getOrThrow(key))
         )
       return Tenants.of({
         own,
@@ -301,6 +299,7 @@ export const layer = Layer.mergeAll(
   )
 ).pipe(
   Layer.provideMerge(Tenants.layer),
+  Layer.provideMerge(TenantErasure.layer),
   Layer.provideMerge(Layer.mergeAll(WebhookRepo.layerMemory, TenantRepo.layerMemory)),
   Layer.provideMerge(MemoryTables.layer),
   Layer.provideMerge(Fakes.layer),

@@ -26,7 +26,7 @@ layer(Layer.provideMerge(TenantRepo.layer, postgres), { timeout: "60 seconds" })
           Effect.gen(function* () {
             yield* sql`lock table api_key in share mode`
             // This effect's own transaction reads with the lock; the note is made outside of it.
-            assert.isTrue(Option.isSome(yield* repo.authenticate(made.key)))
+            assert.isTrue(Option.isSome(yield* repo.authenticate(Option.getOrThrow(made.key))))
           })
         )
       })

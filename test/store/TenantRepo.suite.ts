@@ -3,21 +3,24 @@
  * first test needs a ground without the default tenant.
  */
 import { assert, type Vitest } from "@effect/vitest"
-import { Clock, Effect, Option, Redacted } from "effect"
+import { Clock, Effect, Exit, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
+import { decodeCursor, firstPage } from "../../src/domain/Page.ts"
 import type { ApiKey, Scope } from "../../src/domain/Tenant.ts"
 import { createdAt, type KeyId, type TenantId } from "../../src/domain/TypeId.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { TenantRepo } from "../../src/store/TenantRepo.ts"
 import { Ground } from "./Ground.ts"
 
-const createKey = Effect.fnUntraced(function* (
+/** Makes a key and answers it with its record. */
+export const createKey = Effect.fnUntraced(function* (
   tenantId: TenantId | null,
   scopes: ReadonlyArray<Scope> = ["publish", "read"],
   expiresAt: number | null = null
 ) {
   const repo = yield* TenantRepo
-  return yield* repo.createKey({ tenantId, name: "a key", scopes, expiresAt })
+  const { key, record } = yield* repo.createKey({ tenantId, name: "a key", scopes, expiresAt })
+  return { key: Option.getOrThrow(key), record }
 })
 
 const authenticate = Effect.fnUntraced(function* (key: Redacted.Redacted | string) {
@@ -232,17 +235,23 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground>) => {
     })
   )
 
-  it.effect("adminKeys counts the keys with the scope admin, of any owner", () =>
-    Effect.gen(function* () {
-      const repo = yield* TenantRepo
-      const tenantId = yield* (yield* Ground).tenant
-      const before = yield* repo.adminKeys
-      yield* createKey(null, ["admin"])
-      yield* createKey(tenantId, ["read", "admin"])
-      yield* createKey(tenantId, ["publish", "read", "manage"])
-      yield* createKey(null, [])
-      assert.strictEqual(yield* repo.adminKeys, before + 2)
-    })
+  it.effect(
+    "adminKeys counts the keys of no tenant with the scope admin that are not past their end",
+    () =>
+      Effect.gen(function* () {
+        const repo = yield* TenantRepo
+        const tenantId = yield* (yield* Ground).tenant
+        const before = yield* repo.adminKeys
+        const end = (yield* Clock.currentTimeMillis) + 1_000
+        yield* createKey(null, ["admin"])
+        yield* createKey(null, ["read", "admin"], end)
+        yield* createKey(tenantId, ["read", "admin"])
+        yield* createKey(tenantId, ["publish", "read", "manage"])
+        yield* createKey(null, [])
+        assert.strictEqual(yield* repo.adminKeys, before + 2)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* repo.adminKeys, before + 1)
+      })
   )
 
   it.effect("the last use of a key is noted once a minute at most", () =>
@@ -267,6 +276,209 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground>) => {
       yield* authenticate(key)
       assert.strictEqual(yield* noted(record.id, first), second)
       assert.strictEqual(second, first + 60_000)
+    })
+  )
+
+  it.effect("create makes a tenant that is found by id and uid, once for each uid", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const now = yield* Clock.currentTimeMillis
+      assert.isTrue(Option.isNone(yield* repo.find("acme")))
+      const tenant = yield* repo.create({ uid: "acme", name: "Acme", idempotency: null })
+      assert.deepStrictEqual(tenant, {
+        id: tenant.id,
+        uid: "acme",
+        name: "Acme",
+        createdAt: now,
+        updatedAt: now
+      })
+      assert.deepStrictEqual(yield* repo.find("acme"), Option.some(tenant))
+      assert.deepStrictEqual(yield* repo.find(tenant.id), Option.some(tenant))
+      const again = repo.create({ uid: "acme", name: null, idempotency: null })
+      assert.strictEqual((yield* Effect.flip(again))._tag, "TenantUidTaken")
+      const plain = yield* repo.create({ uid: null, name: null, idempotency: null })
+      assert.deepStrictEqual([plain.uid, plain.name], [plain.id, plain.id])
+    })
+  )
+
+  it.effect("create answers a repeated idempotency key with the first tenant", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const idempotency = { key: "make-beta", digest: new Uint8Array([1]) }
+      const create = (digest: number) =>
+        repo.create({
+          uid: "beta",
+          name: null,
+          idempotency: { ...idempotency, digest: new Uint8Array([digest]) }
+        })
+      const first = yield* create(1)
+      assert.deepStrictEqual(yield* create(1), first)
+      assert.strictEqual((yield* Effect.flip(create(2)))._tag, "IdempotencyConflict")
+      yield* repo.retire(first.id)
+      assert.strictEqual((yield* Effect.flip(create(1)))._tag, "IdempotencyConflict")
+    })
+  )
+
+  it.effect("update is in force at once, under the old uid and the new one", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const tenant = yield* repo.create({ uid: "before", name: "Name", idempotency: null })
+      yield* repo.find("before")
+      assert.isTrue(Option.isNone(yield* repo.find("after")))
+      yield* TestClock.adjust("1 second")
+      const updated = yield* repo.update(tenant.id, { uid: "after" })
+      assert.deepStrictEqual(updated, {
+        ...tenant,
+        uid: "after",
+        updatedAt: tenant.updatedAt + 1_000
+      })
+      assert.isTrue(Option.isNone(yield* repo.find("before")))
+      assert.deepStrictEqual(yield* repo.find("after"), Option.some(updated))
+      yield* repo.create({ uid: "taken", name: null, idempotency: null })
+      const taken = yield* Effect.flip(repo.update(tenant.id, { uid: "taken" }))
+      assert.strictEqual(taken._tag, "TenantUidTaken")
+      const home = yield* repo.ensureDefault
+      const moved = yield* Effect.flip(repo.update(home.id, { uid: "elsewhere" }))
+      assert.strictEqual(moved._tag, "DefaultTenantStays")
+      assert.strictEqual((yield* repo.update(home.id, { name: "Home" })).name, "Home")
+    })
+  )
+
+  it.effect("list walks tenants, newest first, in pages", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const created: Array<TenantId> = []
+      for (let i = 0; i < 5; i++) {
+        yield* TestClock.adjust("1 milli")
+        created.unshift((yield* repo.create({ uid: null, name: null, idempotency: null })).id)
+      }
+      const first = yield* repo.list({ ...firstPage, limit: 3 })
+      assert.deepStrictEqual(
+        first.data.map(({ id }) => id),
+        created.slice(0, 3)
+      )
+      const cursor = Option.getOrNull(decodeCursor(first.nextCursor!))
+      const second = yield* repo.list({ ...firstPage, limit: 2, cursor })
+      assert.deepStrictEqual(
+        second.data.map(({ id }) => id),
+        created.slice(3)
+      )
+    })
+  )
+
+  it.effect("retire hides a tenant, frees its uid and ends its keys at once", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const tenant = yield* repo.create({ uid: "gone", name: null, idempotency: null })
+      const { key } = yield* createKey(tenant.id)
+      assert.isDefined(yield* authenticate(key))
+      yield* repo.find("gone")
+      yield* repo.retire(tenant.id)
+      assert.isUndefined(yield* authenticate(key))
+      for (const ref of [tenant.id, "gone"]) {
+        assert.isTrue(Option.isNone(yield* repo.find(ref)))
+      }
+      const { data } = yield* repo.list({ ...firstPage, limit: 250 })
+      assert.isFalse(data.some(({ id }) => id === tenant.id))
+      assert.include(yield* repo.retired, tenant.id)
+      assert.strictEqual((yield* Effect.flip(repo.retire(tenant.id)))._tag, "TenantNotFound")
+      const renamed = yield* Effect.flip(repo.update(tenant.id, { name: "x" }))
+      assert.strictEqual(renamed._tag, "TenantNotFound")
+      const next = yield* repo.create({ uid: "gone", name: null, idempotency: null })
+      assert.notStrictEqual(next.id, tenant.id)
+      yield* repo.purge(tenant.id)
+      assert.notInclude(yield* repo.retired, tenant.id)
+      yield* repo.purge(next.id)
+      assert.deepStrictEqual(yield* repo.find(next.id), Option.some(next))
+      const home = yield* repo.ensureDefault
+      assert.strictEqual((yield* Effect.flip(repo.retire(home.id)))._tag, "DefaultTenantStays")
+    })
+  )
+
+  it.effect("keys are listed, changed and revoked by their owner alone, at once", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const ground = yield* Ground
+      const [one, two] = [yield* ground.tenant, yield* ground.tenant]
+      const { key, record } = yield* createKey(one)
+      yield* TestClock.adjust("1 milli")
+      const second = yield* createKey(one)
+      const page = yield* repo.listKeys(one, firstPage)
+      assert.deepStrictEqual(page.data, [second.record, record])
+      assert.deepStrictEqual((yield* repo.listKeys(two, firstPage)).data, [])
+      assert.deepStrictEqual(yield* repo.getKey(one, record.id), record)
+      for (const owner of [two, null]) {
+        for (const asked of [
+          repo.getKey(owner, record.id),
+          repo.updateKey(owner, record.id, { name: "x" }),
+          repo.revokeKey(owner, record.id)
+        ]) {
+          const error = yield* Effect.flip<unknown, { readonly _tag: string }, never>(asked)
+          assert.strictEqual(error._tag, "KeyNotFound")
+        }
+      }
+      assert.isDefined(yield* authenticate(key))
+      const expiresAt = (yield* Clock.currentTimeMillis) + 1_000
+      const changed = yield* repo.updateKey(one, record.id, { name: "old", expiresAt })
+      assert.strictEqual(changed.name, "old")
+      assert.strictEqual((yield* authenticate(key))?.name, "old")
+      yield* TestClock.adjust("1 second")
+      assert.isUndefined(yield* authenticate(key))
+      assert.isDefined(yield* authenticate(second.key))
+      yield* repo.revokeKey(one, second.record.id)
+      assert.isUndefined(yield* authenticate(second.key))
+    })
+  )
+
+  it.effect("createKey answers a repeated idempotency key without the key", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      for (const tenantId of [yield* (yield* Ground).tenant, null]) {
+        const create = (digest: number) =>
+          repo.createKey({
+            tenantId,
+            name: "once",
+            scopes: ["read"],
+            expiresAt: null,
+            idempotency: { key: "make-key", digest: new Uint8Array([digest]) }
+          })
+        const first = yield* create(1)
+        const again = yield* create(1)
+        assert.deepStrictEqual(again, { record: first.record, key: Option.none() })
+        assert.strictEqual((yield* Effect.flip(create(2)))._tag, "IdempotencyConflict")
+        yield* repo.revokeKey(tenantId, first.record.id)
+        assert.strictEqual((yield* Effect.flip(create(1)))._tag, "IdempotencyConflict")
+      }
+    })
+  )
+
+  it.effect("the last admin key without an end can be neither revoked nor given one", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const soon = (yield* Clock.currentTimeMillis) + 60_000
+      const one = yield* createKey(null, ["admin"])
+      for (const { expiresAt, id } of (yield* repo.listKeys(null, { ...firstPage, limit: 250 }))
+        .data)
+        if (expiresAt === null && id !== one.record.id) yield* repo.revokeKey(null, id)
+      yield* createKey(null, ["admin"], soon)
+      yield* createKey(yield* (yield* Ground).tenant, ["admin"])
+      for (const asked of [
+        repo.revokeKey(null, one.record.id),
+        repo.updateKey(null, one.record.id, { expiresAt: soon })
+      ]) {
+        const error = yield* Effect.flip<unknown, { readonly _tag: string }, never>(asked)
+        assert.strictEqual(error._tag, "LastAdminKey")
+      }
+      yield* repo.updateKey(null, one.record.id, { name: "renamed" })
+      const two = yield* createKey(null, ["admin"])
+      // Of two that are revoked together one stays.
+      const results = yield* Effect.forEach(
+        [one, two],
+        ({ record }) => Effect.exit(repo.revokeKey(null, record.id)),
+        { concurrency: "unbounded" }
+      )
+      assert.strictEqual(results.filter(Exit.isSuccess).length, 1)
+      yield* createKey(null, ["admin"])
     })
   )
 }

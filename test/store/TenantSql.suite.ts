@@ -5,6 +5,7 @@ import { assert, type Vitest } from "@effect/vitest"
 import { Clock, Context, Effect, Layer, Option, Redacted, References } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import { TestClock } from "effect/testing"
+import type { IdempotencyConflict } from "../../src/domain/Message.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
 import { TenantRepo } from "../../src/store/TenantRepo.ts"
@@ -17,6 +18,13 @@ const anotherRepo = Effect.map(Layer.build(Layer.fresh(TenantRepo.layer)), (cont
 )
 
 const anyKey = { tenantId: null, name: "", scopes: ["read"], expiresAt: null } as const
+
+/** Makes a key and answers it with its record. */
+const made = (repo: TenantRepo["Service"]) =>
+  Effect.map(repo.createKey(anyKey), ({ key, record }) => ({
+    key: Option.getOrThrow(key),
+    record
+  }))
 
 /** Adds the tests. */
 export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlClient>) => {
@@ -38,7 +46,7 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlC
     Effect.gen(function* () {
       const repo = yield* TenantRepo
       const sql = yield* SqlClient
-      const made = yield* repo.createKey(anyKey)
+      const fresh = yield* made(repo)
       const tenantId = yield* (yield* Ground).tenant
       yield* sql`alter table api_key rename to away`
       yield* sql`alter table tenant rename to away_too`
@@ -48,17 +56,17 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlC
         ["createKey", repo.createKey(anyKey)],
         ["importKey", repo.importKey({ ...anyKey, key: Redacted.make("phk_new") })],
         ["adminKeys", repo.adminKeys],
-        ["authenticate", repo.authenticate(made.key)]
+        ["authenticate", repo.authenticate(fresh.key)]
       ] as const
       for (const [name, method] of faults) {
-        const error = yield* Effect.flip<unknown, StoreError, never>(method)
+        const error = yield* Effect.flip<unknown, StoreError | IdempotencyConflict, never>(method)
         assert.instanceOf(error, StoreError)
         assert.strictEqual(error.operation, `TenantRepo.${name}`)
-        assert.notInclude(String(error), Redacted.value(made.key))
+        assert.notInclude(String(error), Redacted.value(fresh.key))
       }
       yield* sql`alter table away rename to api_key`
       yield* sql`alter table away_too rename to tenant`
-      assert.isTrue(Option.isSome(yield* repo.authenticate(made.key)))
+      assert.isTrue(Option.isSome(yield* repo.authenticate(fresh.key)))
       assert.isTrue(Option.isSome(yield* repo.find(tenantId)))
     })
   )
@@ -67,7 +75,7 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlC
     Effect.gen(function* () {
       const repo = yield* anotherRepo
       const sql = yield* SqlClient
-      const made = yield* repo.createKey(anyKey)
+      const fresh = yield* made(repo)
       // A sequence keeps count although the update is rolled back.
       yield* sql`create sequence refused`
       yield* sql`
@@ -75,11 +83,11 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlC
         $$ begin perform nextval('refused'); raise exception 'no'; end $$`
       yield* sql`
         create trigger refuse before update on api_key for each row execute function refuse()`
-      const found = yield* repo.authenticate(made.key)
+      const found = yield* repo.authenticate(fresh.key)
       assert.isTrue(Option.isSome(found))
       while ((yield* sql`select 1 from refused where is_called`).length === 0)
         yield* Effect.yieldNow
-      assert.isTrue(Option.isSome(yield* repo.authenticate(made.key)))
+      assert.isTrue(Option.isSome(yield* repo.authenticate(fresh.key)))
       yield* sql`drop trigger refuse on api_key`
       yield* sql`drop function refuse`
     }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
@@ -89,7 +97,7 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlC
     Effect.gen(function* () {
       const [one, two] = [yield* anotherRepo, yield* anotherRepo]
       const ground = yield* Ground
-      const { key: used, record } = yield* one.createKey(anyKey)
+      const { key: used, record } = yield* made(one)
       const first = yield* Clock.currentTimeMillis
       yield* one.authenticate(used)
       assert.strictEqual(yield* noted(record.id, null), first)
@@ -102,7 +110,7 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlC
       assert.strictEqual(yield* noted(record.id, first), first + 60_000)
       yield* TestClock.adjust("1 second")
       yield* two.authenticate(used)
-      const later = yield* two.createKey(anyKey)
+      const later = yield* made(two)
       yield* two.authenticate(later.key)
       yield* noted(later.record.id, null)
       assert.strictEqual(yield* ground.lastUsedAt(record.id), first + 60_000)
@@ -113,7 +121,7 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlC
     Effect.gen(function* () {
       const repo = yield* anotherRepo
       const sql = yield* SqlClient
-      const { key: used, record } = yield* repo.createKey(anyKey)
+      const { key: used, record } = yield* made(repo)
       yield* sql`create sequence updates`
       yield* sql`
         create function count_updates() returns trigger language plpgsql as
@@ -126,7 +134,7 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlC
         assert.isTrue(Option.isSome(yield* repo.authenticate(used)))
         yield* noted(record.id, null)
       }
-      const other = yield* repo.createKey(anyKey)
+      const other = yield* made(repo)
       yield* repo.authenticate(other.key)
       yield* noted(other.record.id, null)
       const [row] = yield* sql`select last_value::int as count from updates`
