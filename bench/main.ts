@@ -11,6 +11,7 @@ import { failing1, failing20 } from "./cells/failing.ts"
 import { fanout10 } from "./cells/fanout10.ts"
 import { heldsnapshot } from "./cells/heldsnapshot.ts"
 import { latency } from "./cells/latency.ts"
+import { lists } from "./cells/lists.ts"
 import { micro } from "./cells/micro.ts"
 import { million } from "./cells/million.ts"
 import { payload16k } from "./cells/payload16k.ts"
@@ -47,6 +48,7 @@ const cells: ReadonlyArray<Cell> = [
   restart,
   heldsnapshot,
   soak,
+  lists,
   micro
 ]
 

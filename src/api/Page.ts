@@ -17,7 +17,9 @@ export const PageQuery = {
   ),
   cursor: Schema.optionalKey(
     Schema.String.check(Schema.isMaxLength(256)).annotate({
-      description: "`nextCursor` or `prevCursor` of another page"
+      description:
+        "`nextCursor` or `prevCursor` of another page. Where several filters meet, a page may be short, " +
+        "even empty, and have a `nextCursor`: the list ends where that is null"
     })
   ),
   before: Schema.optionalKey(Instant),

@@ -62,26 +62,27 @@ export const decodeCursor = (text: string): Option.Option<Cursor> => {
  * **Details**
  *
  * The row beyond the limit only tells that there is more. Rows read towards `newer` come oldest
- * first and are turned round.
+ * first and are turned round. Reading that ended before all rows were seen names the id where it
+ * ended: the page is short then, and its neighbour goes on from there.
  */
 export const pageOf = <A>(
   rows: ReadonlyArray<A>,
   request: PageRequest,
-  idOf: (row: A) => string
+  idOf: (row: A) => string,
+  end: string | null = null
 ): Page<A> => {
   const more = rows.length > request.limit
   const kept = rows.slice(0, request.limit)
   const newer = request.cursor?.direction === "newer"
   const data = newer ? kept.toReversed() : kept
-  const first = data[0]
-  const last = data.at(-1)
-  const hasNewer = newer ? more : request.cursor !== null
-  const hasOlder = newer ? true : more
+  const cut = more ? null : end
+  const first = data[0] === undefined ? cut : idOf(data[0])
+  const last = data.at(-1) === undefined ? cut : idOf(data.at(-1)!)
+  const older = newer ? last : more ? last : cut
+  const newest = newer ? (more ? first : cut) : request.cursor === null ? null : first
   return {
     data,
-    nextCursor:
-      last !== undefined && hasOlder ? encodeCursor({ direction: "older", id: idOf(last) }) : null,
-    prevCursor:
-      first !== undefined && hasNewer ? encodeCursor({ direction: "newer", id: idOf(first) }) : null
+    nextCursor: older === null ? null : encodeCursor({ direction: "older", id: older }),
+    prevCursor: newest === null ? null : encodeCursor({ direction: "newer", id: newest })
   }
 }

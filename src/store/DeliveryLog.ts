@@ -25,6 +25,7 @@ import * as DeliveryRows from "./DeliveryRows.ts"
 import * as IdRange from "./IdRange.ts"
 import { Fenced, Ownership } from "./Ownership.ts"
 import { ints, uuid, uuids } from "./Parameters.ts"
+import * as Scan from "./Scan.ts"
 import * as Settlements from "./Settlements.ts"
 import { StoreError } from "./StoreError.ts"
 import { WebhookRepo } from "./WebhookRepo.ts"
@@ -45,7 +46,10 @@ export class DeliveryLog extends Context.Service<
       tenantId: TenantId,
       id: DeliveryId
     ) => Effect.Effect<Option.Option<Delivery>, StoreError>
-    /** Lists a tenant's deliveries, newest message first. */
+    /**
+     * Lists a tenant's deliveries, newest message first. A page may be short, or empty, and have a next
+     * one: where no index tells what fits, so many rows are looked at and no more.
+     */
     readonly list: (
       tenantId: TenantId,
       request: PageRequest,
@@ -163,10 +167,18 @@ const make = Effect.gen(function* () {
       const { messageId, ...narrowing } = filter
       const all = IdRange.ofPage("delivery", request)
       const range = messageId === null ? all : IdRange.withinMessage(all, messageId)
-      const page = DeliveryRows.page(sql, tenantId, range, narrowing, request.limit + 1)
-      const rows = yield* page.unprepared
-      const deliveries = rows.map((row) => DeliveryRows.deliveryOf(tenantId, row))
-      return pageOf(deliveries, request, ({ id }) => id)
+      const limit = request.limit + 1
+      const ways = DeliveryRows.ways(sql, {
+        tenantId,
+        range,
+        narrowing,
+        limit,
+        looks: Scan.looksMax
+      })
+      const read = yield* Scan.first(ways, limit, (row) => row.delivery_id, range.newer)
+      const deliveries = read.rows.map((row) => DeliveryRows.deliveryOf(tenantId, row))
+      const end = read.end === null ? null : fromUuid("delivery", read.end)
+      return pageOf(deliveries, request, ({ id }) => id, end)
     },
     Effect.mapError(StoreError.from("DeliveryLog.list"))
   )

@@ -9,7 +9,6 @@ import { Context, Effect, Layer, Option, Schema } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
-import type { EventTypeName } from "../domain/EventType.ts"
 import type { Message } from "../domain/Message.ts"
 import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
 import {
@@ -26,7 +25,9 @@ import { Uid } from "../domain/Webhook.ts"
 import * as IdRange from "./IdRange.ts"
 import * as MessageInsert from "./MessageInsert.ts"
 import * as MessageMemory from "./MessageMemory.ts"
-import { instant, int, storableOrNull, texts, uuid, uuids } from "./Parameters.ts"
+import * as MessageRows from "./MessageRows.ts"
+import { instant, storableOrNull, texts, uuid, uuids } from "./Parameters.ts"
+import * as Scan from "./Scan.ts"
 import { StoreError } from "./StoreError.ts"
 
 export class MessageRepo extends Context.Service<
@@ -41,7 +42,10 @@ export class MessageRepo extends Context.Service<
       tenantId: TenantId,
       ref: string
     ) => Effect.Effect<Option.Option<Message>, StoreError>
-    /** Lists a tenant's messages, newest first; bodies are empty unless asked for. */
+    /**
+     * Lists a tenant's messages, newest first; bodies are empty unless asked for. A page may be short,
+     * or empty, and have a next one, as in `DeliveryLog.list`.
+     */
     readonly list: (
       tenantId: TenantId,
       request: PageRequest,
@@ -163,10 +167,8 @@ const make = Effect.gen(function* () {
 
   const one = (condition: Fragment) =>
     Effect.map(
-      sql<MessageRow>`
-        select m.id, m.uid, m.type, m.resource_type, m.resource_id, m.content_type, m.body,
-          m.fan_out, m.created_at
-        from message m where ${condition}`,
+      sql<MessageRows.MessageRow>`
+        select ${sql.literal(MessageRows.columns(true))} from message m where ${condition}`,
       ([row]) => Option.fromUndefinedOr(row)
     )
 
@@ -180,32 +182,20 @@ const make = Effect.gen(function* () {
         : one(sql`m.id = (
             select message_id from message_uid where tenant_id = ${tenant} and uid = ${ref}
           )`)
-      return Option.map(row, (found) => messageOf(tenantId, found))
+      return Option.map(row, (found) => MessageRows.messageOf(tenantId, found))
     },
     Effect.mapError(StoreError.from("MessageRepo.find"))
   )
 
   const list = Effect.fn("MessageRepo.list")(
     function* (tenantId: TenantId, request: PageRequest, filter: MessageFilter) {
-      const { above, below, newer } = IdRange.ofPage("message", request)
-      const { includeBody, resourceId, resourceType, type } = filter
-      const conditions = [
-        sql`m.tenant_id = ${uuid(toUuid(tenantId))}`,
-        sql`m.id > ${uuid(toUuid(above))} and m.id < ${uuid(toUuid(below))}`
-      ]
-      if (type !== null) conditions.push(sql`m.type = ${type}`)
-      if (resourceType !== null) conditions.push(sql`m.resource_type = ${resourceType}`)
-      if (resourceId !== null) conditions.push(sql`m.resource_id = ${resourceId}`)
-      // Planned for its parameters each time: a tenant or a type has most messages or next to none.
-      const rows = yield* sql<MessageRow>`
-        select m.id, m.uid, m.type, m.resource_type, m.resource_id, m.content_type,
-          ${sql.literal(includeBody ? "m.body" : "''::bytea as body")}, m.fan_out, m.created_at
-        from message m
-        where ${sql.and(conditions)}
-        order by m.id ${sql.literal(newer ? "asc" : "desc")} limit ${int(request.limit + 1)}
-      `.unprepared
-      const messages = rows.map((row) => messageOf(tenantId, row))
-      return pageOf(messages, request, ({ id }) => id)
+      const range = IdRange.ofPage("message", request)
+      const limit = request.limit + 1
+      const ways = MessageRows.ways(sql, { tenantId, range, filter, limit, looks: Scan.looksMax })
+      const read = yield* Scan.first(ways, limit, (row) => row.id, range.newer)
+      const messages = read.rows.map((row) => MessageRows.messageOf(tenantId, row))
+      const end = read.end === null ? null : fromUuid("message", read.end)
+      return pageOf(messages, request, ({ id }) => id, end)
     },
     Effect.mapError(StoreError.from("MessageRepo.list"))
   )
@@ -263,32 +253,3 @@ const resultOf = (row: FirstRow, digest: Uint8Array, message: Message): InsertRe
     }
   }
 }
-
-interface MessageRow {
-  readonly id: string
-  readonly uid: string | null
-  readonly type: string
-  readonly resource_type: string | null
-  readonly resource_id: string | null
-  readonly content_type: string
-  readonly body: Uint8Array
-  readonly fan_out: number
-  readonly created_at: Date
-}
-
-const messageOf = (tenantId: TenantId, row: MessageRow): Message => ({
-  id: fromUuid("message", row.id),
-  tenantId,
-  uid: row.uid,
-  // It was checked when it was published.
-  type: row.type as EventTypeName,
-  resource:
-    row.resource_type === null || row.resource_id === null
-      ? null
-      : { type: row.resource_type, id: row.resource_id },
-  contentType: row.content_type,
-  // A copy, because the bytes may be a part of a larger buffer that would stay with them.
-  body: row.body.slice(),
-  fanOut: row.fan_out,
-  createdAt: row.created_at.getTime()
-})

@@ -5,16 +5,27 @@
 import { assert, type Vitest } from "@effect/vitest"
 import { Cause, Effect, Exit, Option } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
-import { firstPage } from "../../src/domain/Page.ts"
+import { decodeCursor, firstPage, type Page, type PageRequest } from "../../src/domain/Page.ts"
 import { deliveryOf, fromUuid, toUuid } from "../../src/domain/TypeId.ts"
 import { DeliveryLog } from "../../src/store/DeliveryLog.ts"
 import { DeliveryQueue } from "../../src/store/DeliveryQueue.ts"
 import { MessageRepo } from "../../src/store/MessageRepo.ts"
 import { Fenced } from "../../src/store/Ownership.ts"
 import * as Partitions from "../../src/store/Partitions.ts"
+import { looksMax } from "../../src/store/Scan.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
 import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
-import { exhausted, failed, health, publish, settlement, type Stage, tenantWith } from "./Stage.ts"
+import {
+  draft,
+  type Draft,
+  exhausted,
+  failed,
+  health,
+  publish,
+  settlement,
+  type Stage,
+  tenantWith
+} from "./Stage.ts"
 
 const day = 86_400_000
 
@@ -118,6 +129,65 @@ export const suite = (it: Vitest.MethodsNonLive<Stage | SqlClient>) => {
         pulled.deliveries.map(({ message }) => Buffer.from(message.body).toString()),
         [made[1]!, made[5]!].map(({ body }) => Buffer.from(body).toString())
       )
+    })
+  )
+
+  it.effect("a list ends where it has looked at enough, and its cursors go on from there", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      const log = yield* DeliveryLog
+      const messages = yield* MessageRepo
+      const { tenant, webhook } = yield* tenantWith(1)
+      const resource = { type: "order", id: "1" }
+      const many = looksMax + 50
+      const bulk = (fields: Draft) =>
+        Effect.gen(function* () {
+          const made = yield* Effect.replicateEffect(draft(tenant, [webhook], fields, 1_000), many)
+          yield* messages.insert([made[0]!, ...made.slice(1)])
+        })
+      // Neither the waiting of a type nor the type of what waits leads straight to the two that fit.
+      const old = yield* publish(tenant, [webhook], { type: "a", resource }, 1_000)
+      yield* bulk({ type: "a" })
+      yield* sql`update waiting set attempts = 1
+        where webhook_id = ${toUuid(webhook)} and delivery_id <> ${toUuid(old.delivery)}`
+      yield* bulk({ type: "b", resource })
+      const young = yield* publish(tenant, [webhook], { type: "a", resource }, 1_000)
+
+      const walk = Effect.fnUntraced(function* (
+        read: (request: PageRequest) => Effect.Effect<Page<{ readonly id: string }>, StoreError>,
+        way: "nextCursor" | "prevCursor",
+        from: PageRequest["cursor"]
+      ) {
+        const pages: Array<ReadonlyArray<string>> = []
+        let cursor = from
+        do {
+          const page = yield* read({ ...firstPage, cursor })
+          pages.push(page.data.map(({ id }) => id))
+          cursor = page[way] === null ? null : Option.getOrThrow(decodeCursor(page[way]))
+        } while (cursor !== null)
+        return pages
+      })
+      const narrow = { webhookId: null, messageId: null, statusCodeClass: null }
+      const deliveries = (request: PageRequest) =>
+        log.list(tenant, request, { ...narrow, type: "a", status: "pending" })
+      const ofResource = (request: PageRequest) =>
+        messages.list(tenant, request, {
+          type: "a",
+          resourceType: "order",
+          resourceId: null,
+          includeBody: false
+        })
+      for (const [read, first, last] of [
+        [deliveries, young.delivery, old.delivery],
+        [ofResource, young.id, old.id]
+      ] as const) {
+        const older = yield* walk(read, "nextCursor", null)
+        assert.deepStrictEqual(older.flat(), [first, last])
+        assert.isAbove(older.length, 1)
+        const newer = yield* walk(read, "prevCursor", { direction: "newer", id: last })
+        assert.deepStrictEqual(newer.flat(), [first])
+        assert.isAbove(newer.length, 1)
+      }
     })
   )
 
