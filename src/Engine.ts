@@ -3,7 +3,7 @@
  *
  * ```
  * Publisher ─► Router ─► Subscriptions
- *     └──────► Lanes ─► HttpSender, Signer, AddressGuard
+ *     └──────► Lanes ─► Authenticator, HttpSender, Signer, AddressGuard
  *                └────► Settler ─► Circuit, Alerts
  *                          └─────► stores
  * ```
@@ -17,6 +17,7 @@ import { Publisher, type PublisherOptions } from "./publish/Publisher.ts"
 import { Router } from "./route/Router.ts"
 import { Subscriptions } from "./route/Subscriptions.ts"
 import { AddressGuard, type AddressGuardOptions } from "./send/AddressGuard.ts"
+import { Authenticator } from "./send/Authenticator.ts"
 import { HttpSender, type HttpSenderOptions } from "./send/HttpSender.ts"
 import { Lanes, type LanesOptions } from "./send/Lanes.ts"
 import { Signer } from "./send/Signer.ts"
@@ -50,6 +51,7 @@ export const layerPath = (options: EngineOptions = {}) =>
     Layer.provideMerge(Router.layer),
     Layer.provideMerge(Subscriptions.layer),
     Layer.provideMerge(Lanes.layer(options.lanes)),
+    Layer.provideMerge(Authenticator.layer),
     Layer.provideMerge(Settler.layer(options.settler)),
     Layer.provideMerge(Layer.mergeAll(Circuit.layer, Alerts.layer, Signer.layer))
   )

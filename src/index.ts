@@ -4,6 +4,7 @@
  * Tests find their kit in `posthaste/testing`, receivers their check in `posthaste/verify`.
  */
 export * as Attempt from "./domain/Attempt.ts"
+export * as Auth from "./domain/Auth.ts"
 export * as Delivery from "./domain/Delivery.ts"
 export * as EventType from "./domain/EventType.ts"
 export * as Format from "./domain/Format.ts"
@@ -27,6 +28,7 @@ export { Publisher } from "./publish/Publisher.ts"
 export { Router } from "./route/Router.ts"
 export { Subscriptions } from "./route/Subscriptions.ts"
 export { AddressGuard } from "./send/AddressGuard.ts"
+export { Authenticator } from "./send/Authenticator.ts"
 export { HttpSender } from "./send/HttpSender.ts"
 export { Lanes } from "./send/Lanes.ts"
 export { Signer } from "./send/Signer.ts"

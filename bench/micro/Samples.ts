@@ -59,10 +59,12 @@ export const webhook = (number: number): Webhook => ({
   eventTypes: [EventTypePattern.make(eventType(number))],
   resources: [],
   headers: {},
+  auth: { kind: "none" },
   settings: Schema.decodeUnknownSync(WebhookSettings)({}),
   status: "enabled",
   disabledReason: null,
   health: healthy,
+  unreadable: [],
   secrets: [
     {
       id: TypeId.fromBytes("secret", idBytes(2)),

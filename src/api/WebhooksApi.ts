@@ -6,6 +6,7 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
+import { Auth, AuthEncoded } from "../domain/Auth.ts"
 import { EventTypePattern } from "../domain/EventType.ts"
 import { Format, Method } from "../domain/Format.ts"
 import { IdempotencyConflict } from "../domain/Message.ts"
@@ -60,7 +61,16 @@ const optional = {
       Schema.isMaxLength(webhookLimits.resources)
     )
   ),
-  headers: Schema.optionalKey(RequestHeaders),
+  headers: Schema.optionalKey(
+    RequestHeaders.annotate({ description: "A masked value stands for the one that is there" })
+  ),
+  auth: Schema.optionalKey(
+    Auth.annotate({
+      identifier: "AuthInput",
+      expected: "an auth whose kind is none, basic, bearer, header, oauth2 or mtls",
+      description: "Says who calls, besides the signature; a masked credential stays as it is"
+    })
+  ),
   format: Schema.optionalKey(Format.annotate({ description: "json when absent" })),
   method: Schema.optionalKey(
     Schema.NullOr(Method).annotate({
@@ -75,6 +85,12 @@ const optional = {
     })
   ),
   signature: Schema.optionalKey(Signature.annotate({ identifier: "SignatureInput" })),
+  traceHeaders: Schema.optionalKey(
+    Schema.Boolean.annotate({
+      description:
+        "Whether requests carry a traceparent, whose trace id is the message's; false when absent"
+    })
+  ),
   timeoutMs: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.timeoutMs)),
   retry: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.retry)),
   clientErrors: Schema.optionalKey(
@@ -115,22 +131,39 @@ export const WebhookPatch = Schema.Struct({
 }).annotate({ identifier: "WebhookPatch" })
 export type WebhookPatch = typeof WebhookPatch.Type
 
+/** A certificate of a webhook's `auth`. */
+export const CertificateView = Schema.Struct({
+  use: Schema.Literals(["client", "ca"]),
+  subject: Schema.String,
+  issuer: Schema.String,
+  validFrom: Instant,
+  expiresAt: Instant
+}).annotate({ identifier: "Certificate" })
+
 const view = {
   id: WebhookId,
   uid: Schema.NullOr(Schema.String),
   name: Schema.NullOr(Schema.String),
   description: Schema.NullOr(Schema.String),
   metadata: Schema.Record(Schema.String, Schema.String),
-  url: Schema.String,
+  url: Schema.String.annotate({ description: "In lists its credentials are masked" }),
   eventTypes: Schema.Array(Schema.String),
   resources: Schema.Array(
     Schema.Struct({ type: Schema.String, id: Schema.optionalKey(Schema.String) })
   ),
-  headers: Schema.Record(Schema.String, Schema.String),
+  headers: Schema.Record(Schema.String, Schema.String).annotate({
+    description: "Values that may be credentials are masked"
+  }),
+  auth: AuthEncoded.annotate({ identifier: "Auth", description: "Its credential is masked" }),
+  certificates: Schema.Array(CertificateView),
+  unreadable: Schema.Array(Schema.Literals(["auth", "headers"])).annotate({
+    description: "What the service has no key for; deliveries wait meanwhile"
+  }),
   format: Format,
   method: Method,
   template: Schema.NullOr(Template),
   signature: Signature,
+  traceHeaders: Schema.Boolean,
   timeoutMs: Schema.Int,
   retry: Schema.toType(WebhookSettings.fields.retry),
   clientErrors: ClientErrors,

@@ -53,7 +53,8 @@ export interface TimedOut {
 /** No answer could be had. */
 export interface Unreachable {
   readonly _tag: "Unreachable"
-  readonly cause: "dns" | "refused" | "reset" | "tls" | "protocol"
+  /** `auth`: no token could be had to say who calls. */
+  readonly cause: "dns" | "refused" | "reset" | "tls" | "protocol" | "auth"
   /** One sentence for people, such as an error code and its host. */
   readonly detail: string
 }

@@ -46,6 +46,12 @@ export const isReserved = (name: string): boolean => {
   return reserved.has(lower) || reservedPrefixes.some((prefix) => lower.startsWith(prefix))
 }
 
+/** The name of one header that people may set. */
+export const HeaderName = Schema.String.check(
+  Schema.makeFilter((name: string) => problems({ [name]: "" })[0]?.message),
+  Schema.isMaxLength(128)
+)
+
 /** Extra headers by name, each checked as `problems` does. */
 export const RequestHeaders = Schema.Record(Schema.String, Schema.String).check(
   Schema.makeFilter((headers: Readonly<Record<string, string>>) =>

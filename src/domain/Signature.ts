@@ -15,13 +15,8 @@
  * means are here; `send/Signer` makes the headers.
  */
 import * as Schema from "effect/Schema"
-import { problems } from "./RequestHeaders.ts"
+import { HeaderName } from "./RequestHeaders.ts"
 import type { SecretKind } from "./Secret.ts"
-
-const HeaderName = Schema.String.check(
-  Schema.makeFilter((name: string) => problems({ [name]: "" })[0]?.message),
-  Schema.isMaxLength(128)
-)
 
 /** The signatures that have a name; `hex` is another one for `x-signature`. */
 export const SignatureName = Schema.Literals([

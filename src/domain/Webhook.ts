@@ -13,6 +13,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { type Auth, headerOf } from "./Auth.ts"
 import { EventTypePattern } from "./EventType.ts"
 import { Format, problems as formatProblems, Method } from "./Format.ts"
 import { problem, ProblemItem } from "./Problem.ts"
@@ -80,6 +81,8 @@ export const WebhookSettings = Schema.Struct({
   method: Schema.NullOr(Method).pipe(byDefault(null)),
   template: Schema.NullOr(Template).pipe(byDefault(null)),
   signature: Signature.pipe(byDefault("standard")),
+  /** Whether requests carry a `traceparent`. */
+  traceHeaders: Schema.Boolean.pipe(byDefault(false)),
   timeoutMs: Schema.Int.check(Schema.isBetween({ minimum: 50, maximum: 60_000 })).pipe(
     byDefault(15_000)
   ),
@@ -133,6 +136,7 @@ export interface WebhookFields {
   readonly eventTypes: ReadonlyArray<EventTypePattern>
   readonly resources: ReadonlyArray<ResourceFilter>
   readonly headers: { readonly [name: string]: string }
+  readonly auth: Auth
   readonly settings: WebhookSettings
 }
 
@@ -147,7 +151,7 @@ export interface WebhookProblem {
  * of its current secret. With nothing listed, sending never lacks a part of its request.
  */
 export const problems = (
-  { headers, settings, url }: Pick<WebhookFields, "headers" | "settings" | "url">,
+  { auth, headers, settings, url }: Pick<WebhookFields, "auth" | "headers" | "settings" | "url">,
   kind: SecretKind
 ): ReadonlyArray<WebhookProblem> => {
   const { format, method, signature, template } = settings
@@ -159,8 +163,31 @@ export const problems = (
       path: ["headers", name],
       message: "The signature of the webhook sets this header"
     })),
+    ...authProblems(auth, headers, signature, url),
     ...(secretMessage === undefined ? [] : [{ path: ["signature"], message: secretMessage }])
   ]
+}
+
+const authProblems = (
+  auth: Auth,
+  headers: WebhookFields["headers"],
+  signature: Signature,
+  url: string
+): ReadonlyArray<WebhookProblem> => {
+  const found: Array<WebhookProblem> = []
+  const own = headerOf(auth)
+  for (const name of Object.keys(headers)) {
+    if (name.toLowerCase() !== own) continue
+    found.push({ path: ["headers", name], message: "The auth of the webhook sets this header" })
+  }
+  if (own !== null && clashes(signature, { [own]: "" }).length > 0) {
+    const path = auth.kind === "header" ? ["auth", "name"] : ["auth"]
+    found.push({ path, message: "The signature of the webhook sets this header" })
+  }
+  if (!/^https:/i.test(url) && (auth.kind === "mtls" || auth.ca !== undefined)) {
+    found.push({ path: ["auth"], message: "Certificates need a URL that begins with https:" })
+  }
+  return found
 }
 
 /** Says which secrets make such signatures, where those of a kind do not. */
@@ -171,6 +198,9 @@ export const secretProblem = (signature: Signature, kind: SecretKind): string | 
     : "Signatures in hex need a secret that both sides share, not a private key"
 }
 
+/** A sealed part of a webhook besides its secrets. */
+export type UnreadablePart = "auth" | "headers"
+
 /** A webhook as the engine knows it, secrets included. */
 export interface Webhook extends WebhookFields {
   readonly id: WebhookId
@@ -179,6 +209,8 @@ export interface Webhook extends WebhookFields {
   readonly disabledReason: DisabledReason | null
   readonly health: WebhookHealth
   readonly secrets: ReadonlyArray<Secret>
+  /** What the service cannot read, for want of its key; nothing goes out while it lacks a part. */
+  readonly unreadable: ReadonlyArray<UnreadablePart>
   /** Epoch milliseconds. */
   readonly createdAt: number
   /** Epoch milliseconds. */

@@ -4,11 +4,14 @@
 import { Option, Redacted, Result } from "effect"
 import type { AttemptView, DeliveryView } from "../api/DeliveryViews.ts"
 import type { SecretView, WebhookView } from "../api/WebhooksApi.ts"
+import { masked } from "../domain/Auth.ts"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Delivery } from "../domain/Delivery.ts"
 import { methodOf } from "../domain/Format.ts"
+import { maskHeaders, maskUrl } from "../domain/Mask.ts"
 import * as Secret from "../domain/Secret.ts"
 import { circuitState, currentSecret, SecretUnreadable, type Webhook } from "../domain/Webhook.ts"
+import { facts } from "../send/Certificates.ts"
 
 /** Shows a webhook at an instant (epoch milliseconds). */
 export const webhookView = (webhook: Webhook, now: number): WebhookView => {
@@ -22,11 +25,15 @@ export const webhookView = (webhook: Webhook, now: number): WebhookView => {
     url: webhook.url,
     eventTypes: webhook.eventTypes,
     resources: webhook.resources,
-    headers: webhook.headers,
+    headers: maskHeaders(webhook.headers),
+    auth: masked(webhook.auth),
+    certificates: facts(webhook.auth),
+    unreadable: webhook.unreadable,
     format: settings.format,
     method: methodOf(settings.format, settings.method ?? undefined),
     template: settings.template,
     signature: settings.signature,
+    traceHeaders: settings.traceHeaders,
     timeoutMs: settings.timeoutMs,
     retry: settings.retry,
     clientErrors: settings.clientErrors,
@@ -43,6 +50,12 @@ export const webhookView = (webhook: Webhook, now: number): WebhookView => {
     updatedAt: webhook.updatedAt
   }
 }
+
+/** Shows a webhook among others: where its URL is not needed in full, its credentials are masked. */
+export const webhookListed = (webhook: Webhook, now: number): WebhookView => ({
+  ...webhookView(webhook, now),
+  url: maskUrl(webhook.url)
+})
 
 /** Shows the secret that signs now, in full, and its public half where it has one. */
 export const secretView = (webhook: Webhook): Result.Result<SecretView, SecretUnreadable> =>

@@ -6,6 +6,8 @@
  */
 import { Option, Redacted, Result } from "effect"
 import type { InvalidInput } from "../api/Problems.ts"
+import * as Auth from "../domain/Auth.ts"
+import { mask, maskUrl, unmaskHeaders } from "../domain/Mask.ts"
 import * as Secret from "../domain/Secret.ts"
 import {
   currentSecret,
@@ -15,6 +17,7 @@ import {
   type WebhookFields,
   type WebhookProblem
 } from "../domain/Webhook.ts"
+import { problems as certificateProblems } from "../send/Certificates.ts"
 import { isPair, pairOf } from "../send/Ed25519.ts"
 import type { WebhookUpdate } from "../store/WebhookEdits.ts"
 import { invalidPlaces } from "./RequestProblemsLayer.ts"
@@ -36,19 +39,33 @@ export const secretLike = (webhook: Webhook, random: Uint8Array): Uint8Array =>
     ? Secret.keepEd25519(pairOf(random))
     : random
 
-/** Lets a new webhook pass whose parts fit together. */
+/** Lets a new webhook pass at `now` (epoch milliseconds) whose parts fit together. */
 export const judgeNew = (
   fields: WebhookFields,
-  secret: { readonly key: Redacted.Redacted<Uint8Array>; readonly isGiven: boolean }
+  secret: { readonly key: Redacted.Redacted<Uint8Array>; readonly isGiven: boolean },
+  now: number
 ): Result.Result<WebhookFields, InvalidInput> =>
-  passed(fields, problems(fields, Secret.kindOf(Redacted.value(secret.key))), secret.isGiven)
+  passed(
+    fields,
+    [
+      ...maskProblems(fields),
+      ...certificateProblems(fields.auth, now),
+      ...problems(fields, Secret.kindOf(Redacted.value(secret.key)))
+    ],
+    secret.isGiven
+  )
 
-/** Lets an update pass that leaves a webhook whose parts fit together. */
+/**
+ * Lets an update pass at `now` (epoch milliseconds) that leaves a webhook whose parts fit together.
+ * Credentials that it names by their masks stay as they are.
+ */
 export const judgeUpdate = (
   webhook: Webhook,
-  update: WebhookUpdate
+  given: WebhookUpdate,
+  now: number
 ): Result.Result<WebhookUpdate, InvalidInput> => {
-  const { headers = webhook.headers, rotation, url = webhook.url } = update
+  const update = unmasked(webhook, given)
+  const { auth = webhook.auth, headers = webhook.headers, rotation, url = webhook.url } = update
   const settings = { ...webhook.settings, ...update.settings }
   const secret: Option.Option<{ readonly key: Redacted.Redacted<Uint8Array> }> =
     rotation === undefined ? currentSecret(webhook) : Option.some(rotation)
@@ -57,8 +74,39 @@ export const judgeUpdate = (
     onNone: () => "hmac" as const,
     onSome: ({ key }) => Secret.kindOf(Redacted.value(key))
   })
-  const found = problems({ headers, settings, url }, kind)
+  const found = [
+    ...maskProblems(update),
+    ...(update.auth === undefined ? [] : certificateProblems(update.auth, now)),
+    ...problems({ auth, headers, settings, url }, kind)
+  ]
   return passed(update, found, rotation !== undefined)
+}
+
+/** Puts what a webhook has in the place of the masks that answers show of it. */
+const unmasked = (webhook: Webhook, update: WebhookUpdate): WebhookUpdate => {
+  const { auth, headers, url } = update
+  return {
+    ...update,
+    ...(auth === undefined ? {} : { auth: Auth.unmasked(auth, webhook.auth) }),
+    ...(headers === undefined ? {} : { headers: unmaskHeaders(headers, webhook.headers) }),
+    ...(url === maskUrl(webhook.url) ? { url: webhook.url } : {})
+  }
+}
+
+/** Lists masks that stand for nothing: written down, they would take a credential's place. */
+const maskProblems = ({
+  auth,
+  headers = {},
+  url
+}: Partial<Pick<WebhookFields, "auth" | "headers" | "url">>): ReadonlyArray<WebhookProblem> => {
+  const paths = Object.keys(headers)
+    .filter((name) => headers[name] === mask)
+    .map((name) => ["headers", name])
+  if (auth !== undefined && Auth.isMasked(auth)) {
+    paths.push(["auth", Auth.credentialOf[auth.kind] ?? "kind"])
+  }
+  if (url?.includes(mask)) paths.push(["url"])
+  return paths.map((path) => ({ path, message: "This is a mask; expected what it stands for" }))
 }
 
 /** Lets a secret pass that makes the signatures of the webhook. */

@@ -11,10 +11,12 @@ import { Caller } from "../api/Authorization.ts"
 import { CallerUid, isRef } from "../api/Fields.ts"
 import { pageRequest } from "../api/Page.ts"
 import type { WebhookInput, WebhookPatch } from "../api/WebhooksApi.ts"
+import { none } from "../domain/Auth.ts"
 import * as Secret from "../domain/Secret.ts"
 import { parse, type TenantId, WebhookId } from "../domain/TypeId.ts"
 import {
   currentSecret,
+  UrlNotAllowed,
   type Webhook,
   type WebhookFields,
   WebhookNotFound,
@@ -27,7 +29,7 @@ import { WebhookRepo } from "../store/WebhookRepo.ts"
 import { idempotencyOf } from "./Idempotency.ts"
 import { invalidAt } from "./RequestProblemsLayer.ts"
 import { unavailable } from "./StoreFaults.ts"
-import { secretView, webhookView } from "./Views.ts"
+import { secretView, webhookListed, webhookView } from "./Views.ts"
 import { judgeNew, judgeSecret, judgeUpdate, readSecret, secretLike } from "./WebhookRules.ts"
 
 /** How long a former secret signs on when nobody says otherwise. */
@@ -47,6 +49,15 @@ export const WebhooksHandlers = HttpApiBuilder.group(
     const viewWithSecret = Effect.fnUntraced(function* (webhook: Webhook) {
       return { ...(yield* view(webhook)), ...(yield* Effect.fromResult(secretView(webhook))) }
     })
+    const judgeUrls = Effect.fnUntraced(function* ({ auth, url }: WebhookPatch) {
+      if (url !== undefined) yield* Effect.fromResult(guard.url(url))
+      if (auth?.kind !== "oauth2") return
+      const judged = guard.url(auth.tokenUrl)
+      if (Result.isSuccess(judged)) return
+      const { message } = judged.failure
+      const error = { pointer: "/auth/tokenUrl", message }
+      return yield* new UrlNotAllowed({ detail: message, errors: [error] })
+    })
     const register = Effect.fnUntraced(function* (
       tenantId: TenantId,
       uid: string | null,
@@ -63,7 +74,9 @@ export const WebhooksHandlers = HttpApiBuilder.group(
       return yield* webhooks.create({
         id: yield* ids.next("webhook"),
         tenantId,
-        fields: yield* Effect.fromResult(judgeNew(fields, { key, isGiven })),
+        fields: yield* Effect.fromResult(
+          judgeNew(fields, { key, isGiven }, yield* Clock.currentTimeMillis)
+        ),
         secret: { id: yield* ids.next("secret"), key },
         idempotency
       })
@@ -87,21 +100,26 @@ export const WebhooksHandlers = HttpApiBuilder.group(
       const key =
         input.secret === undefined ? undefined : yield* Effect.fromResult(readSecret(input.secret))
       const id = yield* ids.next("secret")
+      const now = yield* Clock.currentTimeMillis
       return yield* webhooks.update(tenantId, ref, (webhook) =>
-        judgeUpdate(webhook, {
-          ...fields,
-          uid: input.uid === undefined ? webhook.uid : fields.uid,
-          ...(key === undefined || isCurrent(webhook, key)
-            ? {}
-            : { rotation: { id, key: Redacted.make(key), graceMs: graceSeconds * 1_000 } })
-        })
+        judgeUpdate(
+          webhook,
+          {
+            ...fields,
+            uid: input.uid === undefined ? webhook.uid : fields.uid,
+            ...(key === undefined || isCurrent(webhook, key)
+              ? {}
+              : { rotation: { id, key: Redacted.make(key), graceMs: graceSeconds * 1_000 } })
+          },
+          now
+        )
       )
     })
 
     return handlers.handleAll({
       create: Effect.fn("WebhooksHandlers.create")(function* ({ headers, payload, request }) {
         const { tenantId } = yield* Caller
-        yield* Effect.fromResult(guard.url(payload.url))
+        yield* judgeUrls(payload)
         const webhook = yield* register(
           tenantId,
           payload.uid ?? null,
@@ -118,7 +136,7 @@ export const WebhooksHandlers = HttpApiBuilder.group(
           status: query.status ?? null,
           text: query.q ?? null
         })
-        return { ...page, data: page.data.map((webhook) => webhookView(webhook, now)) }
+        return { ...page, data: page.data.map((webhook) => webhookListed(webhook, now)) }
       }, unavailable),
 
       get: Effect.fn("WebhooksHandlers.get")(function* ({ params }) {
@@ -135,7 +153,7 @@ export const WebhooksHandlers = HttpApiBuilder.group(
         if (!isId && payload.uid !== undefined && payload.uid !== params.id) {
           return yield* invalidAt("/uid", "Expected the uid that the path names")
         }
-        yield* Effect.fromResult(guard.url(payload.url))
+        yield* judgeUrls(payload)
         if (!isId && Option.isNone(yield* webhooks.find(tenantId, params.id))) {
           const created = yield* registerUid(tenantId, params.id, payload)
           if (Option.isSome(created)) return yield* viewWithSecret(created.value)
@@ -146,9 +164,10 @@ export const WebhooksHandlers = HttpApiBuilder.group(
       patch: Effect.fn("WebhooksHandlers.patch")(function* ({ params, payload }) {
         const { tenantId } = yield* Caller
         const ref = yield* refOf(params.id)
-        if (payload.url !== undefined) yield* Effect.fromResult(guard.url(payload.url))
+        yield* judgeUrls(payload)
+        const now = yield* Clock.currentTimeMillis
         const patched = yield* webhooks.update(tenantId, ref, (webhook) =>
-          judgeUpdate(webhook, patchOf(payload, webhook.settings))
+          judgeUpdate(webhook, patchOf(payload, webhook.settings), now)
         )
         return yield* view(patched)
       }, unavailable),
@@ -212,13 +231,24 @@ const fieldsOf = (input: WebhookInput): WebhookFields => ({
   eventTypes: input.eventTypes ?? [],
   resources: input.resources ?? [],
   headers: input.headers ?? {},
+  auth: input.auth ?? none,
   settings: settingsOf(input)
 })
 
 /** The fields that a patch names, and all settings with those that it names. */
 const patchOf = (input: WebhookPatch, current: WebhookSettings): WebhookUpdate => {
-  const { uid, name, description, metadata, url, eventTypes, resources, headers, ...settings } =
-    input
+  const {
+    uid,
+    name,
+    description,
+    metadata,
+    url,
+    eventTypes,
+    resources,
+    headers,
+    auth,
+    ...settings
+  } = input
   return {
     ...(uid === undefined ? {} : { uid }),
     ...(name === undefined ? {} : { name }),
@@ -228,6 +258,7 @@ const patchOf = (input: WebhookPatch, current: WebhookSettings): WebhookUpdate =
     ...(eventTypes === undefined ? {} : { eventTypes }),
     ...(resources === undefined ? {} : { resources }),
     ...(headers === undefined ? {} : { headers }),
+    ...(auth === undefined ? {} : { auth }),
     settings: settingsOf({ ...current, ...settings })
   }
 }

@@ -7,7 +7,8 @@
  * is told in `bodyError`, not as another outcome. Redirects are not followed, bodies are neither
  * decompressed nor read beyond a bound, and the environment's proxies are ignored. A request is
  * never written twice: only where a kept connection turns out closed before a byte of the request
- * was written does it go out on a new one. Interruption closes the socket.
+ * was written does it go out on a new one. Interruption closes the socket. A connection is shared
+ * only by requests to one origin under one client certificate and the same roots.
  *
  * Leaves to others: what an outcome means, and how many requests run at once. A request in flight
  * holds one socket; sockets that wait for a request are bounded here.
@@ -120,7 +121,7 @@ const make = Effect.fnUntraced(function* (options: Required<HttpSenderOptions>) 
         onFailure: (outcome) => Effect.sync(() => sent(clock, startedAt, outcome)),
         onSuccess: (addresses) =>
           Effect.callback<Sent>((resume) => {
-            const connection = connections.open(request.url, addresses)
+            const connection = connections.open(request, addresses)
             if (connection === null) return resume(crowded(request, startedAt))
             return new Exchange(context, request, startedAt, connection, resume).start()
           })
@@ -135,7 +136,7 @@ const make = Effect.fnUntraced(function* (options: Required<HttpSenderOptions>) 
     send: (request) =>
       Effect.callback<Sent>((resume) => {
         const startedAt = Deadlines.monotonicMs(clock)
-        const kept = connections.idle.take(request.url.origin)
+        const kept = connections.idle.take(originOf(request))
         if (kept === undefined) return resume(onNewConnection(request, startedAt))
         if (!kept.use()) {
           connections.idle.put(kept)
@@ -192,10 +193,10 @@ class Connections {
   }
 
   /** Makes a connection, which opens with its first request; null where too many are in flight. */
-  open(url: URL, addresses: ReadonlyArray<IpAddress>): ClientConnection | null {
+  open(request: HttpRequest, addresses: ReadonlyArray<IpAddress>): ClientConnection | null {
     const address = addresses[0] === undefined ? "" : formatIp(addresses[0])
     if (!this.crowd.enter(address)) return null
-    const connection = new ClientConnection(this, url, addresses, address)
+    const connection = new ClientConnection(this, request, addresses, address)
     if (this.#isClosed) connection.close()
     else this.#open.add(connection)
     return connection
@@ -212,6 +213,10 @@ class Connections {
   }
 }
 
+/** Names which connections a request may go on. */
+const originOf = ({ identity, url }: HttpRequest): string =>
+  identity === undefined ? url.origin : `${url.origin} ${identity.id}`
+
 /** A socket with undici's HTTP/1.1 client on it. It is never opened a second time. */
 class ClientConnection implements Connection {
   readonly origin: string
@@ -227,12 +232,13 @@ class ClientConnection implements Connection {
   /** Takes over a request that is counted to `address` already. */
   constructor(
     connections: Connections,
-    url: URL,
+    request: HttpRequest,
     addresses: ReadonlyArray<IpAddress>,
     address: string
   ) {
     const { clock, options, proxy, sessions } = connections
-    this.origin = url.origin
+    const { identity, url } = request
+    this.origin = originOf(request)
     this.#connections = connections
     this.#openedAt = Deadlines.monotonicMs(clock)
     this.#address = address
@@ -241,6 +247,7 @@ class ClientConnection implements Connection {
         host: url.hostname.replace(/^\[|\]$|\.$/g, ""),
         port: Number(url.port) || (url.protocol === "https:" ? 443 : 80),
         secure: url.protocol === "https:",
+        identity,
         addresses,
         proxy,
         closed: (address) => this.#move(formatIp(address), url)

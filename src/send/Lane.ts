@@ -38,7 +38,8 @@ import type { Settler } from "../settle/Settler.ts"
 import type { DeliveryQueue, DueDelivery } from "../store/DeliveryQueue.ts"
 import type { StoreError } from "../store/StoreError.ts"
 import type { AddressGuard } from "./AddressGuard.ts"
-import type { HttpSender, Sent } from "./HttpSender.ts"
+import type { Authenticator } from "./Authenticator.ts"
+import type { Sent } from "./HttpSender.ts"
 import { fits, type Memory } from "./Memory.ts"
 import { build } from "./Request.ts"
 import type { Signer } from "./Signer.ts"
@@ -64,7 +65,7 @@ export interface LaneContext {
   readonly queue: DeliveryQueue["Service"]
   readonly settler: Settler["Service"]
   readonly circuit: Circuit["Service"]
-  readonly sender: HttpSender["Service"]
+  readonly sender: Authenticator["Service"]
   readonly signer: Signer["Service"]
   readonly guard: AddressGuard["Service"]
   readonly clock: Clock.Clock
@@ -252,7 +253,7 @@ export const make = (
       const sent = yield* (
         Result.isFailure(request)
           ? Effect.succeedSome(notSent(request.failure))
-          : circuit.run(webhook, sender.send(request.success), ({ outcome }) =>
+          : circuit.run(webhook, sender.send(webhook, request.success), ({ outcome }) =>
               circuitOutcome(outcome)
             )
       ).pipe(

@@ -33,7 +33,7 @@ import type { StoreError } from "../store/StoreError.ts"
 import { type WebhookChange, WebhookRepo } from "../store/WebhookRepo.ts"
 import { AddressGuard } from "./AddressGuard.ts"
 import * as Agenda from "./Agenda.ts"
-import { HttpSender } from "./HttpSender.ts"
+import { Authenticator } from "./Authenticator.ts"
 import * as Lane from "./Lane.ts"
 import * as Memory from "./Memory.ts"
 import { Signer } from "./Signer.ts"
@@ -104,7 +104,7 @@ export class Lanes extends Context.Service<
           // A scope of its own: the layer's takes nothing more in from the moment it begins to close.
           scope: yield* Effect.acquireRelease(Scope.make(), Scope.close),
           circuit: yield* Circuit,
-          sender: yield* HttpSender,
+          sender: yield* Authenticator,
           signer: yield* Signer,
           guard: yield* AddressGuard,
           slots: PartitionedSemaphore.makeUnsafe({ permits: options.inFlightMax ?? 512 }),

@@ -6,9 +6,12 @@
  * each attempt, because the signature covers the time of sending (Standard Webhooks 1.0.0).
  */
 import * as Result from "effect/Result"
+import { createHash } from "node:crypto"
 import type { Refused } from "../domain/Attempt.ts"
+import { isReserved } from "../domain/RequestHeaders.ts"
 import { active } from "../domain/Secret.ts"
 import { clashes, type Signature } from "../domain/Signature.ts"
+import { toUuid } from "../domain/TypeId.ts"
 import { version } from "../domain/Version.ts"
 import type { Webhook } from "../domain/Webhook.ts"
 import type { DueDelivery } from "../store/DeliveryQueue.ts"
@@ -21,7 +24,8 @@ const noBody = new Uint8Array(0)
 
 /**
  * Builds the request with which a delivery is attempted at `now` (epoch milliseconds), or says why
- * the webhook's format cannot be made of this message.
+ * the webhook's format cannot be made of this message. Throws while a part of the webhook cannot be
+ * read, so that nothing goes out without it.
  */
 export const build = (
   webhook: Webhook,
@@ -30,8 +34,9 @@ export const build = (
   now: number,
   signer: Signer["Service"]
 ): Result.Result<HttpRequest, Refused> => {
+  if (webhook.unreadable.length > 0) throw new Error("A part of the webhook cannot be read")
   const { message } = delivery
-  const { format, method, signature, template, timeoutMs } = webhook.settings
+  const { format, method, signature, template, timeoutMs, traceHeaders } = webhook.settings
   const rendered = render({
     format,
     method: method ?? undefined,
@@ -42,7 +47,7 @@ export const build = (
   return Result.map(rendered, ({ body, contentType, method, url }) => {
     // What the engine says stands last, so that no stored header can speak for it.
     const headers: Record<string, string> = {
-      ...withoutClashes(signature, webhook.headers),
+      ...sendable(signature, webhook.headers),
       "user-agent": userAgent,
       ...signer.headers({
         signature,
@@ -54,15 +59,35 @@ export const build = (
       }),
       "posthaste-attempt": String(delivery.attempts + 1)
     }
+    if (traceHeaders) headers["traceparent"] = traceParent(delivery)
     if (contentType !== null) headers["content-type"] = contentType
     return { url, method, headers, body, timeoutMs }
   })
 }
 
-/** Leaves out the headers that the signature sets too, in whichever case they are written. */
-const withoutClashes = (signature: Signature, headers: Webhook["headers"]): Webhook["headers"] => {
-  const names = clashes(signature, headers)
-  return names.length === 0
+/**
+ * Leaves out the headers that the signature sets too and those that are reserved by now, in whichever
+ * case they are written.
+ */
+const sendable = (signature: Signature, headers: Webhook["headers"]): Webhook["headers"] => {
+  const names = Object.keys(headers)
+  if (names.length === 0) return headers
+  const left = new Set([...clashes(signature, headers), ...names.filter(isReserved)])
+  return left.size === 0
     ? headers
-    : Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name)))
+    : Object.fromEntries(Object.entries(headers).filter(([name]) => !left.has(name)))
+}
+
+/**
+ * Makes a `traceparent` for an attempt: the trace is the message's id, the span is this attempt. It
+ * says that it was sampled, because receivers that follow it would record nothing otherwise.
+ *
+ * Source: W3C Trace Context, section 3.2.
+ */
+const traceParent = ({ attempts, id, message }: DueDelivery): string => {
+  const span = createHash("sha256")
+    .update(`${id} ${attempts + 1}`)
+    .digest("hex")
+    .slice(0, 16)
+  return `00-${toUuid(message.id).replaceAll("-", "")}-${span}-01`
 }

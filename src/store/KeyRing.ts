@@ -8,7 +8,8 @@
  * 0xE1 | length of the key's id | key's id | nonce (12) | ciphertext (66 or more) | tag (16)
  * ```
  *
- * AES-256-GCM. Inside is the length of the secret in two bytes, the secret, and zeros up to 66 bytes.
+ * AES-256-GCM. Inside is the length of the secret in two bytes, the secret, and zeros up to 66 bytes:
+ * a secret of up to 65,535 bytes fits.
  * What is authenticated along with it is the head and an identity, which names the row: a sealed
  * secret that is moved to another row does not open there.
  *
@@ -30,10 +31,14 @@ export class KeyRing extends Context.Service<
   {
     /** Seals a secret's bytes for the row that the identity names. */
     readonly seal: (identity: string, secret: Uint8Array) => Effect.Effect<Uint8Array>
-    /** Opens what was sealed for the row, or answers a copy of what was written plain. */
+    /**
+     * Opens what was sealed for the row, or answers a copy of what was written plain. `isPlain` tells
+     * what can have been; when absent, what a secret looks like.
+     */
     readonly open: (
       identity: string,
-      stored: Uint8Array
+      stored: Uint8Array,
+      isPlain?: (stored: Uint8Array) => boolean
     ) => Effect.Effect<Uint8Array, SecretUnreadable>
     /** What begins all that the first key seals; null where nothing is sealed. */
     readonly head: Uint8Array | null
@@ -47,8 +52,8 @@ export class KeyRing extends Context.Service<
   static readonly layerPlain: Layer.Layer<KeyRing> = Layer.sync(KeyRing, () =>
     KeyRing.of({
       seal: (_, secret) => Effect.succeed(secret),
-      open: (_, stored) =>
-        opened(isSealed(stored) ? unreadable(stored, "KeyMissing") : plain(stored)),
+      open: (_, stored, isPlain = isSecret) =>
+        opened(isSealed(stored) ? unreadable(stored, "KeyMissing") : plain(stored, isPlain)),
       head: null
     })
   )
@@ -113,7 +118,7 @@ const make = (keys: ReadonlyArray<RingKey>): KeyRing["Service"] => {
         inside.fill(0)
         return new Uint8Array(Buffer.concat([head, nonce, ciphertext, sealer.getAuthTag()]))
       }),
-    open: (identity, stored) => opened(open(ring, identity, stored)),
+    open: (identity, stored, isPlain = isSecret) => opened(open(ring, identity, stored, isPlain)),
     head
   })
 }
@@ -125,9 +130,10 @@ const opened = (result: Opened) => Effect.fromResult(result)
 const open = (
   ring: ReadonlyMap<string, Uint8Array>,
   identity: string,
-  stored: Uint8Array
+  stored: Uint8Array,
+  isPlain: (stored: Uint8Array) => boolean
 ): Opened => {
-  if (!isSealed(stored)) return plain(stored)
+  if (!isSealed(stored)) return plain(stored, isPlain)
   const headEnd = 2 + stored[1]!
   const key = ring.get(keyIdOf(stored) ?? "")
   if (key === undefined) return unreadable(stored, "KeyMissing")
@@ -152,14 +158,14 @@ const open = (
 const unreadable = (stored: Uint8Array, reason: SecretUnreadable["reason"]): Opened =>
   Result.fail(new SecretUnreadable({ reason, keyId: keyIdOf(stored) }))
 
-/** Takes only what a version without rings can have written. */
-const plain = (stored: Uint8Array): Opened => {
-  const isKept =
-    (stored.length <= secretBytes.max || stored[0] === 1 || stored[0] === 2) &&
-    decodeAny(encode(stored)).pipe((kept) => kept._tag === "Some" && same(kept.value, stored))
+const plain = (stored: Uint8Array, isPlain: (stored: Uint8Array) => boolean): Opened =>
   // A copy, because the bytes may be a part of a larger buffer that would stay with them.
-  return isKept ? Result.succeed(stored.slice()) : unreadable(stored, "NotAuthentic")
-}
+  isPlain(stored) ? Result.succeed(stored.slice()) : unreadable(stored, "NotAuthentic")
+
+/** Tells what a version without rings can have written. */
+const isSecret = (stored: Uint8Array): boolean =>
+  (stored.length <= secretBytes.max || stored[0] === 1 || stored[0] === 2) &&
+  decodeAny(encode(stored)).pipe((kept) => kept._tag === "Some" && same(kept.value, stored))
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 

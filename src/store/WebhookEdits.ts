@@ -35,7 +35,7 @@ export const registered = (input: {
   readonly secret: { readonly id: SecretId; readonly key: Redacted.Redacted<Uint8Array> }
 }): Webhook => {
   const now = createdAt(input.id)
-  const { uid, name, description, metadata, url, eventTypes, resources, headers, settings } =
+  const { uid, name, description, metadata, url, eventTypes, resources, headers, auth, settings } =
     input.fields
   return {
     id: input.id,
@@ -48,11 +48,13 @@ export const registered = (input: {
     eventTypes,
     resources,
     headers,
+    auth,
     settings,
     status: "enabled",
     disabledReason: null,
     health: healthy,
     secrets: [{ id: input.secret.id, key: input.secret.key, createdAt: now, expiresAt: null }],
+    unreadable: [],
     createdAt: now,
     updatedAt: now
   }
@@ -69,6 +71,7 @@ export const withUpdate = (webhook: Webhook, update: WebhookUpdate, now: number)
     eventTypes = webhook.eventTypes,
     resources = webhook.resources,
     headers = webhook.headers,
+    auth = webhook.auth,
     settings,
     rotation
   } = update
@@ -82,6 +85,8 @@ export const withUpdate = (webhook: Webhook, update: WebhookUpdate, now: number)
     eventTypes,
     resources,
     headers,
+    auth,
+    unreadable: webhook.unreadable.filter((part) => update[part] === undefined),
     settings: settings === undefined ? webhook.settings : { ...webhook.settings, ...settings },
     updatedAt: now
   }

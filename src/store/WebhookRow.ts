@@ -5,20 +5,24 @@
  * of what it does not know. A row that cannot be decoded is a defect: nobody can act on it.
  *
  * Secrets cross it by a KeyRing. One that it cannot open is left out, and with the current one all
- * of them, so that nothing goes out unsigned or signed by a secret that was replaced.
+ * of them, so that nothing goes out unsigned or signed by a secret that was replaced. Auth and headers
+ * that it cannot open are named in `unreadable`, so that nothing goes out without them.
  */
 import { Effect, Option, Redacted, Schema } from "effect"
+import { none } from "../domain/Auth.ts"
 import type { Secret } from "../domain/Secret.ts"
 import { fromUuid, type SecretId, toUuid, type WebhookId } from "../domain/TypeId.ts"
 import {
   DisabledReason,
   healthy,
+  type UnreadablePart,
   type Webhook,
   type WebhookHealth,
   WebhookSettings,
   WebhookStatus
 } from "../domain/Webhook.ts"
 import type { KeyRing, SecretUnreadable } from "./KeyRing.ts"
+import * as WebhookParts from "./WebhookParts.ts"
 
 const Texts = Schema.Record(Schema.String, Schema.String)
 
@@ -36,6 +40,8 @@ const Row = Schema.Struct({
     Schema.Struct({ type: Schema.String, id: Schema.optionalKey(Schema.String) })
   ),
   headers: Texts,
+  headers_sealed: Schema.NullOr(Schema.Uint8Array),
+  auth_sealed: Schema.NullOr(Schema.Uint8Array),
   settings: WebhookSettings,
   status: WebhookStatus,
   disabled_reason: Schema.NullOr(DisabledReason),
@@ -63,7 +69,7 @@ const encodeSettings = Schema.encodeSync(WebhookSettings)
 export interface SecretReader {
   readonly ring: KeyRing["Service"]
   readonly unreadable: (
-    at: { readonly webhookId: WebhookId; readonly secretId: SecretId },
+    at: { readonly webhookId: WebhookId; readonly part: SecretId | UnreadablePart },
     error: SecretUnreadable
   ) => Effect.Effect<void>
 }
@@ -74,11 +80,16 @@ export const decodeAll =
   (rows: ReadonlyArray<unknown>): Effect.Effect<ReadonlyArray<Webhook>> =>
     Effect.flatMap(Effect.orDie(decodeRows(rows)), (decoded) =>
       Effect.forEach(decoded, (row) =>
-        Effect.map(secretsOf(reader, row), (secrets) => webhookOf(row, secrets))
+        Effect.flatMap(partsOf(reader, row), (parts) =>
+          Effect.map(secretsOf(reader, row), (secrets) => webhookOf(row, parts, secrets))
+        )
       )
     )
 
-const webhookOf = (row: Row, secrets: ReadonlyArray<Secret>): Webhook => ({
+/** What a webhook keeps sealed besides its secrets. */
+type Parts = Pick<Webhook, "auth" | "headers" | "unreadable">
+
+const webhookOf = (row: Row, parts: Parts, secrets: ReadonlyArray<Secret>): Webhook => ({
   id: fromUuid("webhook", row.id),
   tenantId: fromUuid("tenant", row.tenant_id),
   uid: row.uid,
@@ -88,12 +99,14 @@ const webhookOf = (row: Row, secrets: ReadonlyArray<Secret>): Webhook => ({
   url: row.url,
   eventTypes: row.event_types,
   resources: row.resources,
-  headers: row.headers,
+  headers: parts.headers,
+  auth: parts.auth,
   settings: row.settings,
   status: row.status,
   disabledReason: row.disabled_reason,
   health: healthOf(row),
   secrets,
+  unreadable: parts.unreadable,
   createdAt: row.created_at.getTime(),
   updatedAt: row.updated_at.getTime()
 })
@@ -112,10 +125,36 @@ const healthOf = (row: Row): WebhookHealth =>
         throttledUntil: timeOf(row.throttled_until)
       }
 
+const partsOf = (reader: SecretReader, row: Row): Effect.Effect<Parts> => {
+  const { auth_sealed: auth, headers, headers_sealed: sealed } = row
+  return auth === null && sealed === null
+    ? Effect.succeed({ auth: none, headers, unreadable: [] })
+    : openedParts(reader, row)
+}
+
+const openedParts = Effect.fnUntraced(function* ({ ring, unreadable }: SecretReader, row: Row) {
+  const owner = { tenantId: row.tenant_id, webhookId: row.id }
+  const lost: Array<UnreadablePart> = []
+  const orLost = <A>(part: UnreadablePart, opened: Effect.Effect<A, SecretUnreadable>, rest: A) =>
+    Effect.catchTag(opened, "SecretUnreadable", (error) => {
+      lost.push(part)
+      return Effect.as(unreadable({ webhookId: fromUuid("webhook", row.id), part }, error), rest)
+    })
+  const auth =
+    row.auth_sealed === null
+      ? none
+      : yield* orLost("auth", WebhookParts.openAuth(ring, owner, row.auth_sealed), none)
+  const headers =
+    row.headers_sealed === null
+      ? row.headers
+      : yield* orLost("headers", WebhookParts.openHeaders(ring, owner, row.headers_sealed), {})
+  return { auth, headers, unreadable: lost }
+})
+
 const secretsOf = Effect.fnUntraced(function* ({ ring, unreadable }: SecretReader, row: Row) {
   const secrets: Array<Secret> = []
   for (const [i, id] of (row.secret_ids ?? []).entries()) {
-    const at = { webhookId: fromUuid("webhook", row.id), secretId: fromUuid("secret", id) }
+    const at = { webhookId: fromUuid("webhook", row.id), part: fromUuid("secret", id) }
     const key = yield* ring
       .open(identityOf(row.tenant_id, row.id, id), row.secret_values![i]!)
       .pipe(
@@ -127,7 +166,7 @@ const secretsOf = Effect.fnUntraced(function* ({ ring, unreadable }: SecretReade
     const expiresAt = timeOf(row.secret_expires_at![i]!)
     if (Option.isSome(key)) {
       secrets.push({
-        id: at.secretId,
+        id: at.part,
         key: Redacted.make(key.value),
         createdAt: row.secret_created_at![i]!.getTime(),
         expiresAt
@@ -143,7 +182,7 @@ const secretsOf = Effect.fnUntraced(function* ({ ring, unreadable }: SecretReade
 export const identityOf = (tenantId: string, webhookId: string, secretId: string): string =>
   `webhook_secret/${tenantId}/${webhookId}/${secretId}`
 
-/** Encodes a webhook as parameters for the columns of `webhook`. */
+/** Encodes a webhook as parameters for the columns of `webhook` that are not sealed. */
 export const encode = (webhook: Webhook) => ({
   id: toUuid(webhook.id),
   uid: webhook.uid,
@@ -153,7 +192,6 @@ export const encode = (webhook: Webhook) => ({
   url: webhook.url,
   eventTypes: webhook.eventTypes,
   resources: JSON.stringify(webhook.resources),
-  headers: JSON.stringify(webhook.headers),
   settings: JSON.stringify(encodeSettings(webhook.settings)),
   status: webhook.status,
   disabledReason: webhook.disabledReason,

@@ -5,7 +5,8 @@
  * A change locks first and reads then: a statement that waited for a lock sees the rows it did not
  * wait for as they were before. Health is locked before its webhook, as `DeliveryLog.settle` does.
  *
- * Secrets are sealed by the KeyRing. A webhook whose current secret does not open has none at all: it
+ * Secrets, auth and headers are sealed by the KeyRing; what does not open is never written over but by
+ * what takes its place. A webhook whose current secret does not open has none at all: it
  * keeps its status, its deliveries are put off until the key is back or the secret is rotated, which
  * removes what does not open. Each such secret is logged once.
  */
@@ -13,11 +14,12 @@ import { Effect, Option } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 import { IdempotencyConflict } from "../domain/Message.ts"
-import { type SecretId, toUuid } from "../domain/TypeId.ts"
+import { toUuid } from "../domain/TypeId.ts"
 import { type Webhook, WebhookUidTaken } from "../domain/Webhook.ts"
 import * as IdempotencySql from "./IdempotencySql.ts"
 import * as IdRange from "./IdRange.ts"
 import { KeyRing } from "./KeyRing.ts"
+import * as WebhookParts from "./WebhookParts.ts"
 import * as WebhookRow from "./WebhookRow.ts"
 import type { Edited, WebhookTable } from "./WebhookTable.ts"
 
@@ -25,16 +27,17 @@ import type { Edited, WebhookTable } from "./WebhookTable.ts"
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient
   const ring = yield* KeyRing
-  const told = new Set<SecretId>()
+  const told = new Set<string>()
 
   const decodeAll = WebhookRow.decodeAll({
     ring,
-    unreadable: ({ webhookId, secretId }, error) =>
+    unreadable: ({ webhookId, part }, error) =>
       Effect.suspend(() => {
-        if (told.has(secretId) || told.size >= toldMax) return Effect.void
-        told.add(secretId)
+        const key = `${webhookId} ${part}`
+        if (told.has(key) || told.size >= toldMax) return Effect.void
+        told.add(key)
         return Effect.logError("A webhook's secret cannot be read (secret_unreadable)").pipe(
-          Effect.annotateLogs({ webhookId, secretId, reason: error.message })
+          Effect.annotateLogs({ webhookId, secret: part, reason: error.message })
         )
       })
   })
@@ -43,7 +46,7 @@ export const make = Effect.gen(function* () {
     Effect.flatMap(
       sql`
         select w.id, w.tenant_id, w.uid, w.name, w.description, w.metadata, w.url, w.event_types,
-          w.resources, w.headers, w.settings, w.status, w.disabled_reason, w.created_at,
+          w.resources, w.headers, w.headers_sealed, w.auth_sealed, w.settings, w.status, w.disabled_reason, w.created_at,
           w.updated_at, h.version, h.consecutive_failures, h.failing_since, h.last_success_at,
           h.last_failure_at, h.circuit_open_until, h.circuit_openings, h.throttled_until,
           s.secret_ids, s.secret_values, s.secret_created_at, s.secret_expires_at
@@ -102,12 +105,16 @@ export const make = Effect.gen(function* () {
         return { webhook: found.value, previous: found.value }
       }
     }
+    const owner = { tenantId, webhookId: row.id }
+    const headers = yield* WebhookParts.sealHeaders(ring, owner, webhook.headers)
+    const auth = yield* WebhookParts.sealAuth(ring, owner, webhook.auth)
     const inserted = yield* sql`
       insert into webhook (id, tenant_id, uid, name, description, metadata, url, event_types,
-        resources, headers, settings, status, disabled_reason, created_at, updated_at)
+        resources, headers_sealed, auth_sealed, settings, status, disabled_reason, created_at,
+        updated_at)
       values (${row.id}, ${tenantId}, ${row.uid}, ${row.name}, ${row.description},
         ${row.metadata}::jsonb, ${row.url}, ${row.eventTypes}, ${row.resources}::jsonb,
-        ${row.headers}::jsonb, ${row.settings}::jsonb, ${row.status}, ${row.disabledReason},
+        ${headers}, ${auth}, ${row.settings}::jsonb, ${row.status}, ${row.disabledReason},
         ${row.createdAt}, ${row.updatedAt})
       on conflict (tenant_id, uid) where uid is not null do nothing returning 1`
     if (inserted.length === 0) return yield* new WebhookUidTaken({})
@@ -126,12 +133,21 @@ export const make = Effect.gen(function* () {
       yield* sql`
         update webhook set uid = ${row.uid}, name = ${row.name}, description = ${row.description},
           metadata = ${row.metadata}::jsonb, url = ${row.url}, event_types = ${row.eventTypes},
-          resources = ${row.resources}::jsonb, headers = ${row.headers}::jsonb,
-          settings = ${row.settings}::jsonb, status = ${row.status},
-          disabled_reason = ${row.disabledReason}, updated_at = ${row.updatedAt}
+          resources = ${row.resources}::jsonb, settings = ${row.settings}::jsonb,
+          status = ${row.status}, disabled_reason = ${row.disabledReason}, updated_at = ${row.updatedAt}
         where id = ${uuid}`.pipe(
         Effect.catchReason("SqlError", "UniqueViolation", () => new WebhookUidTaken({}))
       )
+      const owner = { tenantId: tenant, webhookId: uuid }
+      if (next.headers !== previous.headers) {
+        const headers = yield* WebhookParts.sealHeaders(ring, owner, next.headers)
+        yield* sql`
+          update webhook set headers = '{}', headers_sealed = ${headers} where id = ${uuid}`
+      }
+      if (next.auth !== previous.auth) {
+        const auth = yield* WebhookParts.sealAuth(ring, owner, next.auth)
+        yield* sql`update webhook set auth_sealed = ${auth} where id = ${uuid}`
+      }
       if (next.secrets !== previous.secrets) {
         const kept = next.secrets.map((secret) => toUuid(secret.id))
         yield* sql`

@@ -128,6 +128,7 @@ const make = Effect.gen(function* () {
           eventTypes: [],
           resources: [],
           headers: {},
+          auth: { kind: "none" },
           ...fields,
           settings: yield* Effect.orDie(Schema.decodeUnknownEffect(WebhookSettings)(settings ?? {}))
         }

@@ -138,7 +138,8 @@ describe("The OpenAPI document", () => {
       "TenantPatch",
       "KeyInput",
       "AdminKeyInput",
-      "KeyPatch"
+      "KeyPatch",
+      "AuthInput"
     ]
     for (const [name, schema] of schemas) {
       const closed = JSON.stringify(schema).includes(`"additionalProperties":false`)

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+import { type Auth, none } from "../../src/domain/Auth.ts"
 import type { SecretKind } from "../../src/domain/Secret.ts"
 import { fromUuid } from "../../src/domain/TypeId.ts"
 import {
@@ -24,6 +25,7 @@ const defaults = {
   method: null,
   template: null,
   signature: "standard",
+  traceHeaders: false,
   timeoutMs: 15_000,
   retry: "standard",
   clientErrors: "retry",
@@ -44,11 +46,13 @@ const webhook = (status: Webhook["status"], health: Partial<WebhookHealth> = {})
   eventTypes: [],
   resources: [],
   headers: {},
+  auth: { kind: "none" },
   settings: decode({}),
   status,
   disabledReason: null,
   health: { ...healthy, ...health },
   secrets: [],
+  unreadable: [],
   createdAt: 0,
   updatedAt: 0
 })
@@ -69,6 +73,7 @@ describe("WebhookSettings", () => {
       method: "POST",
       template: { title: "{type}", chatId: "{data.chat}" },
       signature: { header: "X-Signature", style: "t,v1" },
+      traceHeaders: true,
       timeoutMs: 60_000,
       retry: { kind: "table", delaysMs: [], jitter: 0 },
       clientErrors: "permanent",
@@ -126,10 +131,10 @@ describe("problems", () => {
   const found = (
     settings: typeof WebhookSettings.Encoded,
     kind: SecretKind = "hmac",
-    rest: { url?: string; headers?: Record<string, string> } = {}
+    rest: { url?: string; headers?: Record<string, string>; auth?: Auth } = {}
   ) =>
     problems(
-      { url: "https://example.com", headers: {}, ...rest, settings: decode(settings) },
+      { url: "https://example.com", headers: {}, auth: none, ...rest, settings: decode(settings) },
       kind
     ).map(({ path }) => path.join("/"))
 

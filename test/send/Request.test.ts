@@ -22,7 +22,7 @@ const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 const webhookOf = (
   settings: typeof WebhookSettings.Encoded = {},
-  rest: Partial<Pick<Webhook, "headers" | "url">> & { readonly secret?: string } = {}
+  rest: Partial<Pick<Webhook, "headers" | "unreadable" | "url">> & { readonly secret?: string } = {}
 ): Webhook => ({
   id: fromUuid("webhook", "01890a5d-ac96-774b-bcce-b302099a8058"),
   tenantId: fromUuid("tenant", "01890a5d-ac96-774b-bcce-b302099a8059"),
@@ -34,10 +34,12 @@ const webhookOf = (
   eventTypes: [],
   resources: [],
   headers: rest.headers ?? {},
+  auth: { kind: "none" },
   settings: Schema.decodeSync(WebhookSettings)(settings),
   status: "enabled",
   disabledReason: null,
   health: healthy,
+  unreadable: rest.unreadable ?? [],
   secrets: [
     {
       id: fromUuid("secret", "01890a5d-ac96-774b-bcce-b302099a805a"),

@@ -1,7 +1,7 @@
 /**
  * Webhooks, deliveries and outcomes for the tests of this folder.
  */
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer, Redacted, Schema } from "effect"
 import { ConnectionError, SqlError, SqlSyntaxError } from "effect/sql/SqlError"
 import type { Outcome, ResponseHeaders } from "../../src/domain/Attempt.ts"
 import { fromBytes, type Kinds } from "../../src/domain/TypeId.ts"
@@ -28,6 +28,7 @@ export const webhookWith = (
   disabledReason: null,
   health: healthy,
   secrets: [],
+  unreadable: [],
   uid: null,
   name: null,
   description: null,
@@ -36,6 +37,7 @@ export const webhookWith = (
   eventTypes: [],
   resources: [],
   headers: { authorization: "Bearer do-not-log" },
+  auth: { kind: "bearer", token: Redacted.make("do-not-log") },
   settings: { ...Schema.decodeUnknownSync(WebhookSettings)({}), ...settings },
   createdAt: 0,
   updatedAt: 0,

@@ -4,8 +4,9 @@
 import { assert, type Vitest } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, Redacted, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
+import type { Auth } from "../../src/domain/Auth.ts"
 import { toUuid } from "../../src/domain/TypeId.ts"
-import { WebhookSettings } from "../../src/domain/Webhook.ts"
+import { type Webhook, WebhookSettings } from "../../src/domain/Webhook.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { KeyRing } from "../../src/store/KeyRing.ts"
 import * as KeyRotation from "../../src/store/KeyRotation.ts"
@@ -39,11 +40,19 @@ const register = Effect.gen(function* () {
       eventTypes: [],
       resources: [],
       headers: {},
+      auth: { kind: "none" },
       settings
     }
   })
   return { webhook, key }
 })
+
+const registered = Effect.map(register, ({ webhook }) => webhook)
+
+/** The repo of another process on the same database. */
+const freshRepo = Effect.map(Layer.build(Layer.fresh(WebhookRepo.layer)), (context) =>
+  Context.get(context, WebhookRepo)
+)
 
 /** Adds the tests, on so many webhooks. */
 export const suite = (
@@ -93,6 +102,51 @@ export const suite = (
     })
   )
 
+  it.effect("auth and headers are sealed again with the secrets, and headers that never were", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      const repo = yield* WebhookRepo
+      yield* clear
+      const [whole, old, lost, bare] = yield* Effect.all([
+        registered,
+        registered,
+        registered,
+        registered
+      ])
+      const auth: Auth = { kind: "bearer", token: Redacted.make("token") }
+      for (const { id, tenantId } of [whole, lost]) {
+        yield* repo.update(tenantId, id, { auth, headers: { "x-a": "1" } })
+      }
+      yield* sql`update webhook set headers = '{"x-old": "1"}' where id = ${toUuid(old.id)}`
+      yield* sql`
+        update webhook w set auth_sealed = o.headers_sealed from webhook o
+        where o.id = w.id and w.id = ${toUuid(lost.id)}`
+      assert.deepStrictEqual(yield* KeyRotation.count, [
+        { keyId: "first", secrets: 8 },
+        { keyId: null, secrets: 1 }
+      ])
+      const run = Effect.provide(
+        KeyRotation.run(() => Effect.void),
+        turned
+      )
+      assert.deepStrictEqual(yield* run, { sealed: 8, unreadable: 1 })
+      assert.deepStrictEqual(yield* run, { sealed: 0, unreadable: 1 })
+      assert.deepStrictEqual(yield* KeyRotation.count, [
+        { keyId: "first", secrets: 1 },
+        { keyId: "second", secrets: 8 }
+      ])
+      const read = (webhook: Webhook) => repo.get(webhook.tenantId, webhook.id)
+      const reading = yield* Effect.provide(freshRepo, turned)
+      const { auth: sealed, headers } = yield* reading.get(whole.tenantId, whole.id)
+      assert.strictEqual(sealed.kind === "bearer" && Redacted.value(sealed.token), "token")
+      assert.deepStrictEqual(headers, { "x-a": "1" })
+      assert.deepStrictEqual((yield* reading.get(old.tenantId, old.id)).headers, { "x-old": "1" })
+      assert.deepStrictEqual((yield* read(lost)).unreadable, ["auth"])
+      assert.deepStrictEqual((yield* read(bare)).unreadable, [])
+      yield* clear
+    })
+  )
+
   it.effect("engines read every secret while it goes on, and a run that was cut goes on", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient
@@ -134,10 +188,7 @@ export const suite = (
             assert.lengthOf(secrets, 1)
           })
         )
-      const later = yield* Effect.map(
-        Layer.build(Layer.fresh(WebhookRepo.layer)).pipe(Effect.provide(turned)),
-        (context) => Context.get(context, WebhookRepo)
-      )
+      const later = yield* Effect.provide(freshRepo, turned)
       const rotation = yield* KeyRotation.run(() => Effect.yieldNow).pipe(
         Effect.provide(turned),
         Effect.forkChild({ startImmediately: true })

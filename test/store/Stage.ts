@@ -113,6 +113,7 @@ export const webhookOf = Effect.fnUntraced(function* (tenantId: TenantId) {
       eventTypes: [],
       resources: [],
       headers: {},
+      auth: { kind: "none" },
       settings
     }
   })

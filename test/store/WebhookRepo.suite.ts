@@ -17,6 +17,7 @@ import {
   Stream
 } from "effect"
 import { TestClock } from "effect/testing"
+import { Auth } from "../../src/domain/Auth.ts"
 import { firstPage, type PageRequest } from "../../src/domain/Page.ts"
 import { decodeCursor } from "../../src/domain/Page.ts"
 import { active } from "../../src/domain/Secret.ts"
@@ -43,6 +44,7 @@ const blank: WebhookFields = {
   eventTypes: [],
   resources: [],
   headers: {},
+  auth: { kind: "none" },
   settings: defaults
 }
 
@@ -56,6 +58,7 @@ const full: WebhookFields = {
   eventTypes: ["invoice.*", "order.paid"],
   resources: [{ type: "project", id: "1" }, { type: "user" }],
   headers: { "x-a": `"b", c`, "X-B": "ü" },
+  auth: { kind: "none" },
   settings: {
     ...defaults,
     timeoutMs: 1_234,
@@ -75,6 +78,9 @@ const open = (webhook: Webhook) => ({
     key: Buffer.from(Redacted.value(key)).toString("hex")
   }))
 })
+
+/** An auth with its credential opened, as it would be written in JSON. */
+const plain = Schema.encodeSync(Auth)
 
 const isSame = (actual: Webhook, expected: Webhook) =>
   assert.deepStrictEqual(open(actual), open(expected))
@@ -136,11 +142,52 @@ export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground>) => 
         status: "enabled",
         disabledReason: null,
         health: healthy,
+        unreadable: [],
         secrets: [{ ...input.secret, createdAt: now, expiresAt: null }],
         createdAt: now,
         updatedAt: now
       })
       isSame(yield* repo.get(tenant, input.id), webhook)
+    })
+  )
+
+  it.effect("keeps an auth of each kind as it was given, until it is changed", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const tenant = yield* (yield* Ground).tenant
+      const ca = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+      const auths: ReadonlyArray<Auth> = [
+        { kind: "none" },
+        { kind: "none", ca },
+        { kind: "basic", username: 'ü "n"', password: Redacted.make("p:ß") },
+        { kind: "bearer", token: Redacted.make("t".repeat(4_096)), ca },
+        { kind: "header", name: "X-Key", value: Redacted.make("a b") },
+        {
+          kind: "oauth2",
+          tokenUrl: "https://issuer.example/token",
+          clientId: "id",
+          clientSecret: Redacted.make(""),
+          scope: "a b",
+          audience: "https://api.example",
+          clientAuthentication: "body"
+        },
+        { kind: "mtls", certificate: ca.repeat(200), key: Redacted.make("key".repeat(4_000)), ca }
+      ]
+      const made = yield* Effect.forEach(auths, (auth) => create(tenant, { auth }))
+      for (const [i, { id }] of made.entries()) {
+        const { auth, unreadable } = yield* repo.get(tenant, id)
+        assert.deepStrictEqual(plain(auth), plain(auths[i]!))
+        assert.deepStrictEqual(unreadable, [])
+        yield* repo.update(tenant, id, { name: "renamed" })
+        assert.deepStrictEqual(plain((yield* repo.get(tenant, id)).auth), plain(auths[i]!))
+        yield* repo.update(tenant, id, { auth: auths[i === 2 ? 3 : 2]!, headers: { "x-a": "1" } })
+        const changed = yield* repo.get(tenant, id)
+        assert.deepStrictEqual(plain(changed.auth), plain(auths[i === 2 ? 3 : 2]!))
+        assert.deepStrictEqual(changed.headers, { "x-a": "1" })
+      }
+      yield* repo.update(tenant, made[1]!.id, { auth: { kind: "none" }, headers: {} })
+      const cleared = yield* repo.get(tenant, made[1]!.id)
+      assert.deepStrictEqual([cleared.auth, cleared.headers], [{ kind: "none" }, {}])
     })
   )
 

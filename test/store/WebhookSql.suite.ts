@@ -18,6 +18,7 @@ import {
 import { SqlClient } from "effect/sql/SqlClient"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { TestClock } from "effect/testing"
+import type { Auth } from "../../src/domain/Auth.ts"
 import { firstPage } from "../../src/domain/Page.ts"
 import { type TenantId, toUuid } from "../../src/domain/TypeId.ts"
 import { type WebhookFields, WebhookSettings } from "../../src/domain/Webhook.ts"
@@ -38,6 +39,7 @@ const fields: WebhookFields = {
   eventTypes: [],
   resources: [],
   headers: {},
+  auth: { kind: "none" },
   settings: { ...defaults, timeoutMs: 1_000, concurrency: 1, alertAt: [1] }
 }
 
@@ -157,6 +159,87 @@ export const suite = (
         [read.secrets[0]!.id]
       )
     })
+  )
+
+  it.effect(
+    "auth and headers are nowhere in the database as they are, nor in another's place",
+    () =>
+      Effect.gen(function* () {
+        const repo = yield* WebhookRepo
+        const sql = yield* SqlClient
+        const tenant = yield* (yield* Ground).tenant
+        const auth: Auth = { kind: "bearer", token: Redacted.make("canary-of-auth") }
+        const headers = { "X-Custom": "canary-of-header" }
+        const one = yield* repo.create(
+          yield* draft(tenant, { fields: { ...fields, auth, headers } })
+        )
+        const other = yield* repo.create(yield* draft(tenant, { fields: { ...fields, auth } }))
+        yield* repo.update(tenant, other.id, { headers })
+        const [all] = yield* sql<{ readonly text: string }>`
+        select string_agg(w::text || encode(coalesce(auth_sealed, ''), 'escape') ||
+          encode(coalesce(headers_sealed, ''), 'escape'), '') as text from webhook w`
+        assert.include(all!.text, "example.com")
+        assert.notInclude(all!.text, "canary")
+        assert.notInclude(all!.text, Buffer.from("canary").toString("hex"))
+        for (const { id } of [one, other]) {
+          assert.deepStrictEqual((yield* repo.get(tenant, id)).headers, headers)
+        }
+        yield* sql`
+        update webhook w set headers_sealed = o.headers_sealed, auth_sealed = o.headers_sealed
+        from webhook o where w.id = ${toUuid(one.id)} and o.id = ${toUuid(other.id)}`
+        const moved = yield* repo.get(tenant, one.id)
+        assert.deepStrictEqual([moved.auth.kind, moved.headers], ["none", {}])
+        assert.deepStrictEqual(moved.unreadable, ["auth", "headers"])
+      })
+  )
+
+  it.effect("what does not open stays as it is, until something takes its place", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const sql = yield* SqlClient
+      const tenant = yield* (yield* Ground).tenant
+      const auth: Auth = { kind: "bearer", token: Redacted.make("token") }
+      const headers = { "x-a": "1" }
+      const { id } = yield* repo.create(
+        yield* draft(tenant, { fields: { ...fields, auth, headers } })
+      )
+      const flip = sql`
+        update webhook set auth_sealed = set_byte(auth_sealed, 40, get_byte(auth_sealed, 40) # 1),
+          headers_sealed = set_byte(headers_sealed, 40, get_byte(headers_sealed, 40) # 1)
+        where id = ${toUuid(id)}`
+      yield* flip
+      const renamed = yield* repo.update(tenant, id, { name: "new" })
+      assert.deepStrictEqual(renamed.unreadable, ["auth", "headers"])
+      yield* flip
+      assert.deepStrictEqual((yield* repo.get(tenant, id)).headers, headers)
+      yield* flip
+      assert.deepStrictEqual((yield* repo.update(tenant, id, { auth })).unreadable, ["headers"])
+      assert.deepStrictEqual((yield* repo.get(tenant, id)).unreadable, ["headers"])
+      yield* repo.update(tenant, id, { headers })
+      const whole = yield* repo.get(tenant, id)
+      assert.deepStrictEqual([whole.headers, whole.unreadable], [headers, []])
+    })
+  )
+
+  it.effect(
+    "headers that were written before they were sealed are read, and sealed when changed",
+    () =>
+      Effect.gen(function* () {
+        const repo = yield* WebhookRepo
+        const sql = yield* SqlClient
+        const tenant = yield* (yield* Ground).tenant
+        const { id } = yield* repo.create(yield* draft(tenant))
+        yield* sql`update webhook set headers = '{"x-old": "1"}' where id = ${toUuid(id)}`
+        assert.deepStrictEqual((yield* repo.get(tenant, id)).headers, { "x-old": "1" })
+        yield* repo.update(tenant, id, { name: "new" })
+        assert.deepStrictEqual((yield* repo.get(tenant, id)).headers, { "x-old": "1" })
+        yield* repo.update(tenant, id, { headers: { "x-new": "2" } })
+        assert.deepStrictEqual((yield* repo.get(tenant, id)).headers, { "x-new": "2" })
+        const [row] = yield* sql`
+        select headers::text, headers_sealed is not null as sealed from webhook
+        where id = ${toUuid(id)}`
+        assert.deepStrictEqual({ ...row }, { headers: "{}", sealed: true })
+      })
   )
 
   it.effect("a webhook whose current secret does not open has none, until it is rotated", () =>

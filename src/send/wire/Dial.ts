@@ -4,12 +4,14 @@
  *
  * Promises: nobody is asked for an address again, so what was judged is what is connected to; the
  * peer is compared with the approved addresses before the first byte is written; TLS is 1.2 or
- * later and its certificate is checked against the name in the URL, whatever the environment says.
+ * later and its certificate is checked against the name in the URL, whatever the environment says;
+ * no TLS session is resumed under another client certificate or other roots.
  *
  * Leaves to others: judging addresses (`AddressGuard`), deadlines and reuse (`HttpSender`).
  */
 import * as Equal from "effect/Equal"
 import * as NetAddress from "effect/net/NetAddress"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
@@ -17,12 +19,25 @@ import type { Outcome, TimedOut } from "../../domain/Attempt.ts"
 import type { Proxy } from "./Proxy.ts"
 import * as Tunnel from "./Tunnel.ts"
 
+/** What a TLS connection needs besides the usual: a client certificate, more roots, or both. */
+export interface TlsIdentity {
+  /** The same for the same contents, and another for others: connections are shared by it. */
+  readonly id: string
+  /** PEM. */
+  readonly certificate: string | undefined
+  /** PEM. */
+  readonly key: Redacted.Redacted | undefined
+  /** PEM: trusted besides the usual roots. */
+  readonly ca: string | undefined
+}
+
 /** Where a socket leads to. */
 export interface Target {
   /** The host of the URL: a name, or an address without brackets. */
   readonly host: string
   readonly port: number
   readonly secure: boolean
+  readonly identity?: TlsIdentity | undefined
   /** The addresses that may be connected to, in order of preference. */
   readonly addresses: ReadonlyArray<NetAddress.IpAddress>
   /** Through whom, or null. The proxy's own address is not judged: whoever runs us chose it. */
@@ -53,17 +68,24 @@ export class NotDialled extends Error {
 
 /** What the TLS handshakes of one sender share: trusted roots and sessions to resume. */
 export class TlsSessions {
-  readonly context: Tls.SecureContext
+  readonly #certificates: ReadonlyArray<string>
+  readonly #context: Tls.SecureContext
+  readonly #contexts = new Map<string, Tls.SecureContext>()
   readonly #sessions = new Map<string, Buffer>()
 
   /** Trusts the default roots and, where given, more certificates in PEM. */
   constructor(certificates: ReadonlyArray<string>) {
-    this.context = Tls.createSecureContext({
-      minVersion: "TLSv1.2",
-      ...(certificates.length === 0
-        ? {}
-        : { ca: [...Tls.getCACertificates("default"), ...certificates] })
-    })
+    this.#certificates = certificates
+    this.#context = this.#make(undefined)
+  }
+
+  /** Returns the context of an identity. Throws where TLS cannot use its certificate or key. */
+  contextOf(identity: TlsIdentity | undefined): Tls.SecureContext {
+    if (identity === undefined) return this.#context
+    const known = this.#contexts.get(identity.id)
+    const context = known ?? this.#make(identity)
+    keep(this.#contexts, contextsMax, identity.id, context)
+    return context
   }
 
   /** Returns the session to resume with a host and port, if there is one. */
@@ -71,20 +93,39 @@ export class TlsSessions {
     return this.#sessions.get(key)
   }
 
-  /** Keeps a session; the one that was kept longest makes room. */
+  /** Keeps a session. */
   set(key: string, session: Buffer): void {
-    this.#sessions.delete(key)
-    if (this.#sessions.size >= sessionsMax) {
-      for (const oldest of this.#sessions.keys()) {
-        this.#sessions.delete(oldest)
-        break
-      }
-    }
-    this.#sessions.set(key, session)
+    keep(this.#sessions, sessionsMax, key, session)
+  }
+
+  #make(identity: TlsIdentity | undefined): Tls.SecureContext {
+    const { ca, certificate, key } = identity ?? {}
+    const more = ca === undefined ? this.#certificates : [...this.#certificates, ca]
+    return Tls.createSecureContext({
+      minVersion: "TLSv1.2",
+      ...(certificate === undefined || key === undefined
+        ? {}
+        : { cert: certificate, key: Redacted.value(key) }),
+      ...(more.length === 0 ? {} : { ca: [...Tls.getCACertificates("default"), ...more] })
+    })
   }
 }
 
+/** Keeps a value under a key; the one that was kept or asked for longest ago makes room. */
+const keep = <A>(map: Map<string, A>, sizeMax: number, key: string, value: A): void => {
+  map.delete(key)
+  if (map.size >= sizeMax) {
+    for (const oldest of map.keys()) {
+      map.delete(oldest)
+      break
+    }
+  }
+  map.set(key, value)
+}
+
 const sessionsMax = 1_000
+/** Each may hold the usual roots once more, half a megabyte. */
+const contextsMax = 100
 
 /**
  * How long one of several addresses is tried before the next. Shorter than a second, one lost SYN
@@ -230,7 +271,7 @@ export class Dial {
         socket: plain,
         host,
         ...(Net.isIP(host) === 0 ? { servername: host } : {}),
-        secureContext: this.#sessions.context,
+        secureContext: this.#sessions.contextOf(undefined),
         rejectUnauthorized: true
       })
       this.#socket = socket
@@ -243,15 +284,24 @@ export class Dial {
   }
 
   #secure(plain: Net.Socket, done: Opened): void {
-    const { host } = this.#target
+    const { host, identity } = this.#target
     this.stage = "tls"
-    const key = this.#receiver
+    let secureContext: Tls.SecureContext
+    try {
+      secureContext = this.#sessions.contextOf(identity)
+    } catch (error) {
+      // Proven when it was written down, but perhaps by another version of OpenSSL.
+      plain.destroy()
+      return done(error instanceof Error ? error : new Error(String(error)), null)
+    }
+    // A session is resumed without another look at certificates, so it belongs to one identity.
+    const key = identity === undefined ? this.#receiver : `${this.#receiver} ${identity.id}`
     const session = this.#sessions.get(key)
     const socket = Tls.connect({
       socket: plain,
       host,
       ...(Net.isIP(host) === 0 ? { servername: host } : {}),
-      secureContext: this.#sessions.context,
+      secureContext,
       ALPNProtocols: ["http/1.1"],
       // Said aloud because NODE_TLS_REJECT_UNAUTHORIZED=0 changes the default.
       rejectUnauthorized: true,

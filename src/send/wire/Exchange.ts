@@ -13,7 +13,7 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Outcome, ResponseHeaders, TimedOut } from "../../domain/Attempt.ts"
 import { type Deadlines, monotonicMs, type Timed } from "./Deadlines.ts"
-import type { Stage } from "./Dial.ts"
+import type { Stage, TlsIdentity } from "./Dial.ts"
 import { failureOf, reasonOf, unreachable } from "./Failure.ts"
 
 /** What is sent. */
@@ -23,6 +23,8 @@ export interface WireRequest {
   /** `host`, `connection`, `content-length` and `accept-encoding` are added. */
   readonly headers: { readonly [name: string]: string }
   readonly body: Uint8Array | null
+  /** Where TLS needs more than the usual. */
+  readonly identity?: TlsIdentity | undefined
   /** Milliseconds for the whole, from the name's resolution to the last byte. */
   readonly timeoutMs: number
 }

@@ -5,7 +5,10 @@
 
 /** What can be kept. */
 export interface Idle {
-  /** Scheme, host and port; connections are used again for the same origin only. */
+  /**
+   * Scheme, host and port, and the TLS identity where there is one; connections are used again for
+   * the same origin only.
+   */
   readonly origin: string
   close(): void
 }
