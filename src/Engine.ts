@@ -24,6 +24,7 @@ import { Signer } from "./send/Signer.ts"
 import { Alerts } from "./settle/Alerts.ts"
 import { Circuit } from "./settle/Circuit.ts"
 import { Settler, type SettlerOptions } from "./settle/Settler.ts"
+import { Census } from "./store/Census.ts"
 import { DeliveryLog } from "./store/DeliveryLog.ts"
 import { DeliveryQueue } from "./store/DeliveryQueue.ts"
 import { Ids } from "./store/Ids.ts"
@@ -64,7 +65,7 @@ export const layer = (options: EngineOptions = {}) =>
     Layer.provide(NodeDns.layer)
   )
 
-const repos = Layer.mergeAll(MessageRepo.layer, DeliveryQueue.layer, TenantRepo.layer)
+const repos = Layer.mergeAll(MessageRepo.layer, DeliveryQueue.layer, TenantRepo.layer, Census.layer)
 
 /**
  * The stores in SQL: migrated, kept in shape, and owned by this engine alone. They need a `Database`

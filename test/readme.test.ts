@@ -17,6 +17,7 @@ import { Signature } from "../src/domain/Signature.ts"
 import { isPair } from "../src/send/Ed25519.ts"
 import { load } from "../src/Settings.ts"
 import { delayMs } from "../src/settle/Backoff.ts"
+import { codesOf, table as tableOf } from "./support/Markdown.ts"
 import { root } from "./support/Sources.ts"
 
 const read = (file: string) => fs.readFileSync(path.join(root, file), "utf8")
@@ -35,23 +36,8 @@ const example = (language: string, text: string): string => {
   return found[0]!
 }
 
-/** The rows of the only table whose first column has this heading, without the heading. */
-const table = (heading: string): ReadonlyArray<ReadonlyArray<string>> => {
-  const found = [...readme.matchAll(/^\|.*\|$(?:\n^\|.*\|$)+/gm)]
-    .map(([text]) => text.split("\n").map(cellsOf))
-    .filter(([first]) => first?.[0] === heading)
-  assert.lengthOf(found, 1, `tables of ${heading}`)
-  return found[0]!.slice(2)
-}
-
-const cellsOf = (line: string): ReadonlyArray<string> =>
-  line
-    .slice(1, -1)
-    .split("|")
-    .map((cell) => cell.trim())
-
-const codesOf = (cell: string): ReadonlyArray<string> =>
-  [...cell.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code)
+/** The rows of the README's table whose first column has this heading. */
+const table = (heading: string) => tableOf(readme, heading)
 
 /** The file that an import of an example means. */
 const fileOf = (specifier: string): string => {

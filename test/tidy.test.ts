@@ -31,6 +31,11 @@ const theReceiver: Exception = {
   reason: "Runs in receivers, which have no Effect clock; a caller may name the time."
 }
 
+const theLog: Exception = {
+  file: "src/telemetry/Log.ts",
+  reason: "Lists every line that the log can hold, so that nothing else gets into it."
+}
+
 /** What code in src/ must not ask the machine for, as fake clocks and seeds would stop there. */
 const bans: ReadonlyArray<Ban> = [
   {
@@ -77,6 +82,16 @@ const bans: ReadonlyArray<Ban> = [
   }
 ]
 
+/** What would write to the log past the list of what may be in it. */
+const looseLines: Ban = {
+  name: "a log line without a kind",
+  pattern:
+    /\bEffect\s*\.\s*(?:log(?:Trace|Debug|Info|Warning|Error|Fatal|WithLevel)?|annotateLogs)\s*\(/g,
+  instead:
+    "Use log of telemetry/Log.ts: add the kind and its fields there, and to docs/operating.md.",
+  except: [theLog]
+}
+
 /** The database's own time, which a fake clock cannot move. */
 const databaseTime: Ban = {
   name: "the database's clock",
@@ -100,6 +115,8 @@ const topLevel: ReadonlySet<string> = new Set([
   "LICENSE",
   "README.md",
   "bench",
+  // The pages that the README grew too long for.
+  "docs",
   "migrations",
   "package-lock.json",
   "package.json",
@@ -209,6 +226,10 @@ describe("Source text", () => {
     })
   }
 
+  it("logs nothing but the kinds of lines that are listed", () => {
+    none(banned(code, looseLines))
+  })
+
   it("decides by a time that is passed to the database, never by the database's own", () => {
     none(bannedInSql(only(all, /^src\/store\/.*\.ts$|^migrations\/.*\.sql$/), databaseTime))
   })
@@ -289,6 +310,12 @@ describe("The scans", () => {
         )
       }
     }
+  })
+
+  it("find log lines that no list knows", () => {
+    const find = (text: string) => banned(new Map([["src/send/Lane.ts", text]]), looseLines).length
+    assert.strictEqual(find('Effect.logInfo("a")\nEffect.log(b)\nEffect.annotateLogs(c)'), 3)
+    assert.strictEqual(find('log("engine_owning")\nEffect.logLevel'), 0)
   })
 
   it("find the database's clock in SQL text, but not in its comments", () => {

@@ -19,6 +19,7 @@ export const soak: Cell = {
       await rig.webhook(0, open(bench.options.concurrency))
       await warmUp(rig)
       const memory: Array<readonly [minutes: number, mb: number]> = []
+      const heap: Array<readonly [minutes: number, mb: number]> = []
       const beganAt = monotonicMs()
       const minutes = () => (monotonicMs() - beganAt) / 60_000
       const look = () => {
@@ -27,6 +28,7 @@ export const soak: Cell = {
       const tables: Array<Tables> = []
       const second = rig.connect()
       const lookAtTables = async () => {
+        heap.push([minutes(), await heapMb(rig.service.baseUrl)])
         if (second !== null) tables.push({ minutes: minutes(), ...(await readTables(second)) })
       }
       const looking = setInterval(look, 1_000)
@@ -55,6 +57,12 @@ export const soak: Cell = {
             name: "rise of memory in the second half, MB per minute",
             value: slope(secondHalf(memory))
           },
+          // Of collected and not yet collected objects together, so that the low points tell.
+          { name: "heap of the service, MB, lowest in the second half", value: lowest(heap) },
+          {
+            name: "rise of the heap in the second half, MB per minute",
+            value: slope(secondHalf(heap))
+          },
           ...figuresOf(tables),
           ...costsAtRate(load)
         ],
@@ -70,6 +78,15 @@ interface Tables {
   readonly dead: number
   readonly kilobytes: number
 }
+
+/** Reads the heap from the service's own metrics. */
+const heapMb = async (baseUrl: string): Promise<number> => {
+  const text = await fetch(`${baseUrl}/metrics`).then((response) => response.text())
+  return Number(/^posthaste_process_heap_bytes (\S+)$/m.exec(text)?.[1]) / 1_048_576
+}
+
+const lowest = (readings: ReadonlyArray<readonly [number, number]>): number =>
+  Math.min(...secondHalf(readings).map(([, mb]) => mb))
 
 const readTables = async (connection: Connection) => {
   const [row] = await connection.query<{ dead: number; kilobytes: number }>(

@@ -5,7 +5,7 @@
  * A caller's own `x-request-id` is kept when it is short and plain. Every problem carries the id; a
  * fault is logged with its cause under the same id, and its answer says nothing else.
  */
-import { Cause, Effect } from "effect"
+import { Cause, Clock, Effect } from "effect"
 import {
   HttpRouter,
   HttpServerError,
@@ -17,14 +17,18 @@ import {
 import { InternalError, MethodNotAllowed, RouteNotFound, Unreadable } from "../api/Problems.ts"
 import { BodyTooLarge } from "../domain/Message.ts"
 import { Ids } from "../store/Ids.ts"
+import { log } from "../telemetry/Log.ts"
 import { Draining } from "./Draining.ts"
 import { methodsAt } from "./Methods.ts"
+import * as RequestMetrics from "./RequestMetrics.ts"
 
 /** Wraps every route of the router that it is built with. */
 export const Edge = HttpRouter.middleware(
   Effect.gen(function* () {
     const ids = yield* Ids
     const draining = yield* Draining
+    const clock = yield* Clock.Clock
+    const measure = yield* RequestMetrics.make
     const newRequestId = Effect.map(
       ids.bytes(12),
       (bytes) => `req_${Buffer.from(bytes).toString("base64url")}`
@@ -41,17 +45,21 @@ export const Edge = HttpRouter.middleware(
         : finish(response, requestId)
     return (httpEffect) =>
       Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-        Effect.flatMap(idOf(request), (requestId) =>
-          Effect.matchCauseEffect(httpEffect, {
-            onSuccess: (response) => Effect.succeed(finished(response, requestId)),
+        Effect.flatMap(idOf(request), (requestId) => {
+          const begunAt = clock.currentTimeNanosUnsafe()
+          const answer = (response: HttpServerResponse.HttpServerResponse) =>
+            Effect.as(
+              measure(request.method, response.status, begunAt),
+              finished(response, requestId)
+            )
+          return Effect.matchCauseEffect(httpEffect, {
+            onSuccess: answer,
             onFailure: (cause) =>
               Cause.hasInterruptsOnly(cause)
                 ? Effect.failCause(cause)
-                : Effect.map(escaped(cause, request, requestId), (response) =>
-                    finished(response, requestId)
-                  )
+                : Effect.flatMap(escaped(cause, request, requestId), answer)
           })
-        )
+        })
       )
   }),
   { global: true }
@@ -67,11 +75,11 @@ const escaped = (
   return refusal !== undefined
     ? HttpServerRespondable.toResponse(refusal)
     : Effect.andThen(
-        Effect.annotateLogs(Effect.logError("A request failed", cause), {
-          requestId,
-          method: request.method,
-          path: pathOf(request.url)
-        }),
+        log(
+          "request_failed",
+          { requestId, method: request.method, path: pathOf(request.url) },
+          cause
+        ),
         HttpServerRespondable.toResponse(new InternalError())
       )
 }

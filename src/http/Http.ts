@@ -21,6 +21,7 @@ import { Draining } from "./Draining.ts"
 import { Edge } from "./Edge.ts"
 import { JsonBodyLayer } from "./JsonBodyLayer.ts"
 import { MessagesHandlers } from "./MessagesHandlers.ts"
+import { MetricsRoute } from "./MetricsRoute.ts"
 import { RequestProblemsLayer } from "./RequestProblemsLayer.ts"
 import { SystemHandlers } from "./SystemHandlers.ts"
 import { TenantsHandlers } from "./TenantsHandlers.ts"
@@ -70,6 +71,7 @@ export const routes = (options: HttpOptions = {}) => {
       ])
     ),
     Docs,
+    MetricsRoute,
     Edge
   )
 }

@@ -13,7 +13,8 @@ const routes: ReadonlyArray<{ readonly method: string; readonly form: RegExp }> 
     Object.values(group.endpoints).map(({ method, path }) => ({ method, path }))
   ),
   { method: "GET", path: "/openapi.json" },
-  { method: "GET", path: "/docs" }
+  { method: "GET", path: "/docs" },
+  { method: "GET", path: "/metrics" }
 ].map(({ method, path }) => ({
   method,
   form: new RegExp(`^${path.replaceAll(".", "\\.").replaceAll(/:\w+/g, "[^/]+")}/?$`)

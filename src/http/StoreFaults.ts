@@ -1,9 +1,10 @@
 /**
  * Turns a fault of the store into the answer that asks a caller to come back.
  */
-import { Effect } from "effect"
+import { Cause, Effect } from "effect"
 import { StoreUnavailable } from "../api/Problems.ts"
 import { StoreError } from "../store/StoreError.ts"
+import { log } from "../telemetry/Log.ts"
 
 /** Seconds after which a caller may try again. */
 const retryAfterSeconds = 2
@@ -30,6 +31,8 @@ export const unavailable = <A, E, R>(
 
 const answer = (error: StoreError): Effect.Effect<never, StoreUnavailable> =>
   Effect.andThen(
-    error.isRetryable ? Effect.logDebug(error.message) : Effect.logError(error.message, error),
+    error.isRetryable
+      ? log("store_waiting", { reason: error.message })
+      : log("store_refused", { reason: error.message }, Cause.fail(error)),
     new StoreUnavailable({ retryAfterSeconds })
   )

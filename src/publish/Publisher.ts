@@ -5,7 +5,7 @@
  * publishes share a commit; one that comes alone waits for nothing. A delivery whose lane has room is
  * handed to it in memory after the commit; any other one waits in the store, and its lane is told.
  */
-import { Clock, Context, DateTime, Effect, Layer } from "effect"
+import { Clock, Context, DateTime, Effect, Layer, Metric } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import { createHash } from "node:crypto"
 import type { EventTypeName } from "../domain/EventType.ts"
@@ -24,7 +24,8 @@ import type { DueDelivery } from "../store/DeliveryQueue.ts"
 import * as GroupCommit from "../store/GroupCommit.ts"
 import { Ids } from "../store/Ids.ts"
 import { type InsertResult, MessageRepo, type NewMessage } from "../store/MessageRepo.ts"
-import type { StoreError } from "../store/StoreError.ts"
+import { StoreError } from "../store/StoreError.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
 import { jsonBody } from "./Body.ts"
 
 export class Publisher extends Context.Service<
@@ -48,6 +49,14 @@ export class Publisher extends Context.Service<
         const lanes = yield* Lanes
         const messages = yield* MessageRepo
         const router = yield* Router
+        const clock = yield* Clock.Clock
+        const context = yield* Effect.context<never>()
+
+        const measure = (counter: Metric.Counter<number>, begunAt: bigint) => {
+          counter.updateUnsafe(1, context)
+          const took = clock.currentTimeNanosUnsafe() - begunAt
+          Metrics.messagePublish.updateUnsafe(Number(took) / 1e9, context)
+        }
 
         const flush = Effect.fnUntraced(function* (batch: NonEmptyReadonlyArray<Pending>) {
           const [first, ...rest] = batch
@@ -80,13 +89,14 @@ export class Publisher extends Context.Service<
 
         const commit = yield* GroupCommit.make<Pending, Committed, StoreError>({
           name: "publishing",
-          flush,
+          flush: (batch) => Metrics.commit("publishing", batch.length, flush(batch)),
           sizeOf: (pending) => pending.body.length + 256,
           pendingMax: options.pendingMax ?? 10_000,
           pendingBytesMax: options.pendingBytesMax ?? 64 * 1_048_576
         })
 
-        const publish = Effect.fnUntraced(function* (draft: Draft) {
+        const accept = Effect.fnUntraced(function* (draft: Draft) {
+          const begunAt = clock.currentTimeNanosUnsafe()
           const now = yield* Clock.currentTimeMillis
           const id = yield* ids.nextMessage
           const body = jsonBody({
@@ -110,6 +120,7 @@ export class Publisher extends Context.Service<
           )
           switch (result._tag) {
             case "Inserted":
+              measure(Metrics.messagesAccepted, begunAt)
               return {
                 id,
                 uid: draft.uid,
@@ -118,6 +129,7 @@ export class Publisher extends Context.Service<
                 deliveries: fanOut
               }
             case "Existing":
+              measure(Metrics.messagesRepeated, begunAt)
               return {
                 id: result.message.id,
                 uid: result.message.uid,
@@ -136,10 +148,19 @@ export class Publisher extends Context.Service<
           }
         })
 
-        return Publisher.of({ publish })
+        return Publisher.of({
+          publish: (draft) =>
+            Effect.tapError(accept(draft), (error) =>
+              Metric.update(Metrics.messagesRefused(codeOf(error)), 1)
+            )
+        })
       })
     )
 }
+
+/** The code that HTTP answers the refusal with. */
+const codeOf = (error: Effect.Error<ReturnType<Publisher["Service"]["publish"]>>): string =>
+  error instanceof StoreError ? "store_unavailable" : error.code
 
 /** The bounds of a publisher. */
 export interface PublisherOptions {

@@ -27,6 +27,7 @@ import { isIP } from "node:net"
 import { networkInterfaces } from "node:os"
 import type { Refused, TimedOut, Unreachable } from "../domain/Attempt.ts"
 import { UrlNotAllowed } from "../domain/Webhook.ts"
+import { log } from "../telemetry/Log.ts"
 import { globalUnicast, openedSingly, specialNetwork, specialNetworks } from "./SpecialNetworks.ts"
 
 /** What may be reached besides the public internet over https. By default nothing. */
@@ -128,10 +129,8 @@ const tellOnce = Effect.map(
     capacity: 1_000,
     timeToLive: "10 minutes",
     lookup: (told: string) => {
-      const [host, address, rule] = told.split(" ")
-      return Effect.logWarning("a name leads where requests may not go").pipe(
-        Effect.annotateLogs({ host, address, rule })
-      )
+      const [host = "", address = "", rule = ""] = told.split(" ")
+      return log("guard_refused", { host, address, rule })
     }
   }),
   (told) => (host: string, address: string, rule: string) =>

@@ -24,6 +24,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { EventEmitter } from "node:events"
 import type { NotSent } from "../domain/Attempt.ts"
+import { log } from "../telemetry/Log.ts"
 import { AddressGuard } from "./AddressGuard.ts"
 import { Crowd } from "./wire/Crowd.ts"
 import * as Deadlines from "./wire/Deadlines.ts"
@@ -160,11 +161,9 @@ const watched = Effect.fnUntraced(function* (url: string) {
   const proxy = new Proxy(address.success, now, () => failing.openUnsafe())
   yield* Effect.gen(function* () {
     yield* failing.await
-    yield* Effect.logWarning("the egress proxy fails; deliveries wait for it").pipe(
-      Effect.annotateLogs({ failure: proxy.failure ?? "" })
-    )
+    yield* log("egress_failing", { reason: proxy.failure ?? "" })
     while (proxy.failure !== null) yield* Effect.sleep(warningMs)
-    yield* Effect.logInfo("the egress proxy works again")
+    yield* log("egress_recovered")
     failing.closeUnsafe()
   }).pipe(Effect.forever, Effect.forkScoped)
   return proxy

@@ -37,6 +37,7 @@ import type { Circuit } from "../settle/Circuit.ts"
 import type { Settler } from "../settle/Settler.ts"
 import type { DeliveryQueue, DueDelivery } from "../store/DeliveryQueue.ts"
 import type { StoreError } from "../store/StoreError.ts"
+import { log } from "../telemetry/Log.ts"
 import type { AddressGuard } from "./AddressGuard.ts"
 import type { Authenticator } from "./Authenticator.ts"
 import type { Sent } from "./HttpSender.ts"
@@ -202,7 +203,7 @@ export const make = (
   /** Puts a delivery off whose handling met a defect, so that it cannot keep its lane busy. */
   const putOff = Effect.fnUntraced(function* (delivery: DueDelivery, cause: Cause.Cause<unknown>) {
     if (Cause.hasInterruptsOnly(cause)) return
-    yield* Effect.logError("a delivery could not be handled and is put off", cause)
+    yield* log("delivery_put_off", { webhook: webhook.id, delivery: delivery.id }, cause)
     const dueAt = (yield* Clock.currentTimeMillis) + defectDelayMs
     yield* Effect.ignore(queue.park([delivery], dueAt))
     release(delivery)

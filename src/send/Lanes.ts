@@ -16,6 +16,7 @@ import {
   FiberMap,
   Latch,
   Layer,
+  Metric,
   PartitionedSemaphore,
   PubSub,
   Schedule,
@@ -31,6 +32,9 @@ import { DeliveryQueue, type DueDelivery } from "../store/DeliveryQueue.ts"
 import { Ownership } from "../store/Ownership.ts"
 import type { StoreError } from "../store/StoreError.ts"
 import { type WebhookChange, WebhookRepo } from "../store/WebhookRepo.ts"
+import { log } from "../telemetry/Log.ts"
+import { reading } from "../telemetry/Instruments.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
 import { AddressGuard } from "./AddressGuard.ts"
 import * as Agenda from "./Agenda.ts"
 import { Authenticator } from "./Authenticator.ts"
@@ -149,9 +153,7 @@ export class Lanes extends Context.Service<
             }
             ids.forEach((id) => lanes.get(id)?.expect(now, true))
           }).pipe(
-            Effect.tapError((error) =>
-              Effect.logWarning("due deliveries wait for the store", error)
-            ),
+            Effect.tapError((error) => log("due_waiting", { reason: error.message })),
             Effect.retry(Lane.storeRetries),
             Effect.orDie
           )
@@ -161,6 +163,7 @@ export class Lanes extends Context.Service<
           Effect.gen(function* () {
             const { webhook } = change
             const lane = lanes.get(webhook.id)
+            yield* logged(change)
             if (change._tag === "Deleted") {
               lane?.update({ ...webhook, status: "disabled" })
               // A publish that met the deletion may still be committing something for it.
@@ -175,12 +178,15 @@ export class Lanes extends Context.Service<
           })
         )
 
+        yield* reading(Metrics.lanes, () => lanes.size)
+        yield* reading(Metrics.inFlight, () => memory.inFlight)
+        yield* reading(Metrics.held, () => memory.held)
+        yield* reading(Metrics.heldBytes, () => memory.heldBytes)
+
         const recovered = yield* queue.recover
         for (const { dueAt, webhookId } of yield* queue.agenda) agenda.note(webhookId, dueAt)
         if (recovered > 0) {
-          yield* Effect.logInfo("deliveries of an earlier run are due").pipe(
-            Effect.annotateLogs({ deliveries: recovered })
-          )
+          yield* log("engine_recovered", { count: recovered })
         }
 
         /** Reads what is owed in the store and held by nobody. */
@@ -210,7 +216,7 @@ export class Lanes extends Context.Service<
           }).pipe(
             Effect.catch((error) => {
               doubted.openUnsafe()
-              return Effect.logWarning("looking for lost deliveries waits for the store", error)
+              return log("sweep_waiting", { reason: error.message })
             })
           )
         ).pipe(Effect.forkScoped)
@@ -220,9 +226,7 @@ export class Lanes extends Context.Service<
             draining = true
             lanes.forEach((lane) => lane.wake())
             if (memory.inFlight === 0) return
-            yield* Effect.logInfo("finishing attempts in flight").pipe(
-              Effect.annotateLogs({ attempts: memory.inFlight })
-            )
+            yield* log("engine_stopping", { count: memory.inFlight })
             yield* Effect.timeoutOption(ended.await, options.drainMs ?? 20_000)
           })
         )
@@ -242,7 +246,10 @@ export class Lanes extends Context.Service<
           cancel: (tenantId, id) =>
             Effect.tap(queue.cancel(tenantId, id), (delivery) => {
               lanes.get(delivery.webhookId)?.drop(id)
-              return PubSub.publish(moved, delivery)
+              return Effect.andThen(
+                PubSub.publish(moved, delivery),
+                Metric.update(Metrics.deliveriesEnded.cancelled, 1)
+              )
             }),
           redeliver: Effect.fnUntraced(function* (tenantId, id) {
             const delivery = yield* queue.redeliver(tenantId, id)
@@ -290,6 +297,22 @@ const isResumed = ({ previous, webhook }: Extract<WebhookChange, { _tag: "Saved"
 /** Changes that are kept for a slow reader. */
 const unreadMax = 1_024
 
+/** Says what people did to a webhook; what the engine did is an alert. */
+const logged = (change: WebhookChange): Effect.Effect<void> => {
+  const about = { webhook: change.webhook.id, tenant: change.webhook.tenantId }
+  if (change._tag === "Deleted") return log("webhook_deleted", about)
+  const { status } = change.webhook
+  if (change.previous === null || change.previous.status === status) return Effect.void
+  switch (status) {
+    case "enabled":
+      return log("webhook_resumed", about)
+    case "paused":
+      return log("webhook_paused", about)
+    case "disabled":
+      return Effect.void
+  }
+}
+
 /** Restarts a lane alone when a defect ends it: after 100 ms, then ever later, up to 10 seconds. */
 const supervised = (lane: Lane.Lane): Effect.Effect<void> =>
   lane.run.pipe(
@@ -297,9 +320,7 @@ const supervised = (lane: Lane.Lane): Effect.Effect<void> =>
     Effect.tapError((cause) =>
       Cause.hasInterruptsOnly(cause)
         ? Effect.void
-        : Effect.logError("a lane met a defect and is restarted", cause).pipe(
-            Effect.annotateLogs({ webhook: lane.webhook().id })
-          )
+        : log("lane_restarted", { webhook: lane.webhook().id }, cause)
     ),
     Effect.retry({
       schedule: Schedule.min([

@@ -8,6 +8,7 @@
 import { Context, Effect, Layer, PubSub, Stream } from "effect"
 import type { DeliveryId } from "../domain/TypeId.ts"
 import type { DisabledReason, Webhook, WebhookHealth } from "../domain/Webhook.ts"
+import { log } from "../telemetry/Log.ts"
 import * as AutoDisable from "./AutoDisable.ts"
 
 export class Alerts extends Context.Service<
@@ -25,7 +26,7 @@ export class Alerts extends Context.Service<
       const alerts = yield* PubSub.sliding<Alert>(unreadMax)
       yield* Effect.addFinalizer(() => PubSub.shutdown(alerts))
       return Alerts.of({
-        raise: (alert) => Effect.andThen(PubSub.publish(alerts, alert), log(alert)),
+        raise: (alert) => Effect.andThen(PubSub.publish(alerts, alert), write(alert)),
         changes: Stream.fromPubSub(alerts)
       })
     })
@@ -94,24 +95,18 @@ export const raisedBy = (change: Change): ReadonlyArray<Alert> => {
   return raised
 }
 
-const log = (alert: Alert): Effect.Effect<void> => {
-  const { id, tenantId } = alert.webhook
-  const line = (level: "Info" | "Warn", message: string, more: { [name: string]: unknown }) =>
-    Effect.annotateLogs(Effect.logWithLevel(level)(message), {
-      webhook: id,
-      tenant: tenantId,
-      ...more
-    })
+const write = (alert: Alert): Effect.Effect<void> => {
+  const about = { webhook: alert.webhook.id, tenant: alert.webhook.tenantId }
   switch (alert._tag) {
     case "Failing":
-      return line("Warn", "webhook is failing", { failures: alert.consecutiveFailures })
+      return log("webhook_failing", { ...about, failures: alert.consecutiveFailures })
     case "Warning":
-      return line("Warn", "webhook will be disabled if it keeps failing", { share: alert.share })
+      return log("webhook_warning", { ...about, share: alert.share })
     case "Disabled":
-      return line("Warn", "webhook is disabled", { reason: alert.reason })
+      return log("webhook_disabled", { ...about, reason: alert.reason })
     case "Recovered":
-      return line("Info", "webhook has recovered", { failures: alert.failures })
+      return log("webhook_recovered", { ...about, failures: alert.failures })
     case "Exhausted":
-      return line("Warn", "delivery is exhausted", { delivery: alert.deliveryId })
+      return log("delivery_exhausted", { ...about, delivery: alert.deliveryId })
   }
 }

@@ -20,10 +20,11 @@
  * has failed, so that it can be dropped and does not expire before the webhook's next retry. A webhook
  * that never failed costs nothing. What must outlive the process is in `snapshot`; `adopt` restores it.
  */
-import { Clock, Context, Duration, Effect, Exit, Layer, Option } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Layer, Metric, Option } from "effect"
 import { CircuitBreaker } from "effect/persistence"
 import type { WebhookId } from "../domain/TypeId.ts"
 import type { CircuitSettings, Webhook } from "../domain/Webhook.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
 
 export class Circuit extends Context.Service<
   Circuit,
@@ -177,6 +178,7 @@ const count = Effect.fnUntraced(function* (
   )
   if (moved === undefined || moved.to === "HalfOpen") return
   const opened = moved.to === "Open"
+  if (opened) yield* Metric.update(Metrics.circuitsOpened, 1)
   known.openings = opened ? moved.consecutiveOpenings : 0
   known.openUntil = opened
     ? (yield* Clock.currentTimeMillis) + Duration.toMillis(moved.retryAfter)

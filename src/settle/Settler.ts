@@ -10,7 +10,17 @@
  * that cannot be written because the store is away is kept and tried again for as long as this layer
  * lives. If the process ends before, its delivery is sent once more after the restart.
  */
-import { Clock, Context, Effect, Layer, Option, Result } from "effect"
+import {
+  Clock,
+  Context,
+  DateTime,
+  Effect,
+  Layer,
+  LogLevel,
+  Option,
+  References,
+  Result
+} from "effect"
 import { type Attempt, classify, describe, type Outcome } from "../domain/Attempt.ts"
 import { resolve } from "../domain/RetryPolicy.ts"
 import type { AttemptId, WebhookId } from "../domain/TypeId.ts"
@@ -19,6 +29,8 @@ import type { DeliveryLog } from "../store/DeliveryLog.ts"
 import type { DueDelivery } from "../store/DeliveryQueue.ts"
 import { Ids } from "../store/Ids.ts"
 import type { StoreError } from "../store/StoreError.ts"
+import { log } from "../telemetry/Log.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
 import { Alerts, raisedBy } from "./Alerts.ts"
 import * as AutoDisable from "./AutoDisable.ts"
 import { delayMs } from "./Backoff.ts"
@@ -52,6 +64,9 @@ export class Settler extends Context.Service<
         const circuit = yield* Circuit
         const alerts = yield* Alerts
         const write = yield* Writer.make(options)
+        const context = yield* Effect.context<never>()
+        // Asked once: of lines that nobody reads not even the fields are put together.
+        const isDebug = LogLevel.isLessThanOrEqualTo(yield* References.MinimumLogLevel, "Debug")
         const successEveryMs = options.successEveryMs ?? 1_000
         const webhooks = new Map<WebhookId, Known>()
 
@@ -116,6 +131,10 @@ export class Settler extends Context.Service<
             if (known !== undefined && disable !== null) known.disabling = false
             return yield* Effect.fail(written.failure)
           }
+          count(made, attempt, context)
+          if (isDebug) yield* logAttempt(attempt, verdict)
+          if (before.circuitOpenUntil !== after.circuitOpenUntil) yield* logCircuit(made, after)
+          if (disable !== null) Metrics.webhooksDisabled.updateUnsafe(1, context)
           if (verdict._tag !== "Delivered" || before.consecutiveFailures > 0) {
             const exhausted = attempt.settled === "exhausted" ? delivery.id : null
             for (const alert of raisedBy({ webhook, before, after, disable, exhausted, now })) {
@@ -194,6 +213,48 @@ const disables = (
   if (webhook.status !== "enabled") return null
   if (verdict._tag === "Gone") return "gone"
   return AutoDisable.decide(AutoDisable.progress(after, webhook.settings.disableAfter, now))
+}
+
+const logAttempt = (attempt: Attempt, verdict: Verdict.Verdict): Effect.Effect<void> =>
+  log("attempt_made", {
+    webhook: attempt.webhookId,
+    tenant: attempt.tenantId,
+    delivery: attempt.deliveryId,
+    attempt: attempt.number,
+    class: attempt.class,
+    status: attempt.statusCode,
+    durationMs: attempt.durationMs,
+    verdict: verdict._tag.toLowerCase()
+  })
+
+/** Says that a circuit opened, opened again, or closed. */
+const logCircuit = ({ webhook }: AttemptMade, after: WebhookHealth): Effect.Effect<void> => {
+  const about = { webhook: webhook.id, tenant: webhook.tenantId }
+  const until = after.circuitOpenUntil
+  return until === null
+    ? log("circuit_closed", about)
+    : log("circuit_opened", { ...about, until: DateTime.formatIso(DateTime.makeUnsafe(until)) })
+}
+
+/** Counts an attempt that is written down. */
+const count = (made: AttemptMade, attempt: Attempt, context: Context.Context<never>): void => {
+  const { durationMs, number, settled, startedAt } = attempt
+  const { createdAt } = made.delivery.message
+  Metrics.attempts[attempt.class].updateUnsafe(1, context)
+  if (made.outcome._tag === "Refused") {
+    Metrics.guardRefusals(made.outcome.rule).updateUnsafe(1, context)
+  } else {
+    Metrics.attemptDuration.updateUnsafe(durationMs / 1_000, context)
+  }
+  if (number === 1) {
+    Metrics.firstAttempt.updateUnsafe(Math.max(0, startedAt - createdAt) / 1_000, context)
+  }
+  if (settled === null) return
+  Metrics.deliveriesEnded[settled].updateUnsafe(1, context)
+  if (settled === "delivered") {
+    const took = Math.max(0, startedAt + durationMs - createdAt)
+    Metrics.delivered.updateUnsafe(took / 1_000, context)
+  }
 }
 
 const attemptOf = (made: AttemptMade, id: AttemptId, verdict: Verdict.Verdict): Attempt => {

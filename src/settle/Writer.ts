@@ -11,6 +11,8 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import { DeliveryLog, type Settlement } from "../store/DeliveryLog.ts"
 import * as GroupCommit from "../store/GroupCommit.ts"
 import type { StoreError } from "../store/StoreError.ts"
+import { log } from "../telemetry/Log.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
 import { jitteredBy } from "./Backoff.ts"
 
 /** Writes one settlement and answers when it is durable, or why it cannot be written. */
@@ -69,7 +71,7 @@ export const make = Effect.fnUntraced(function* (
 
   const { submit } = yield* GroupCommit.make<Settlement, Result.Result<void, StoreError>, never>({
     name: "settlements",
-    flush,
+    flush: (settlements) => Metrics.commit("settlements", settlements.length, flush(settlements)),
     sizeOf: ({ attempt }) => 1_024 + (attempt.responseBody?.length ?? 0),
     pendingMax: options.pendingMax ?? 4_096,
     rowsMax: options.rowsMax ?? 200,
@@ -88,4 +90,4 @@ export const make = Effect.fnUntraced(function* (
 })
 
 const logAway = (error: StoreError): Effect.Effect<void> =>
-  Effect.annotateLogs(Effect.logWarning("attempts wait to be written"), { error: error.message })
+  log("settlements_waiting", { reason: error.message })

@@ -9,6 +9,7 @@
  * Without that two commits of one record could be told the wrong way round.
  */
 import { Cause, Effect, Exit, Hash, PubSub, type Scope, Semaphore, Stream, type Take } from "effect"
+import { log } from "../telemetry/Log.ts"
 
 /** Announces changes of records that have keys. */
 export interface Announcer<Change> {
@@ -51,7 +52,7 @@ export const make = Effect.fnUntraced(function* <Change>(
             (cause) =>
               Cause.hasInterruptsOnly(cause)
                 ? Effect.void
-                : Effect.logError(`A listener of ${name} died`, cause)
+                : log("listener_died", { what: name }, cause)
           ),
         { discard: true }
       ).pipe(Effect.andThen(PubSub.publish(pubsub, [change])), oneChange.withPermit),

@@ -9,6 +9,7 @@ import { hash, timingSafeEqual } from "node:crypto"
 import { pageOf, type PageRequest } from "../domain/Page.ts"
 import { type ApiKey, KeyNotFound, LastAdminKey, type Scope } from "../domain/Tenant.ts"
 import type { KeyId, TenantId } from "../domain/TypeId.ts"
+import { log } from "../telemetry/Log.ts"
 import { Ids } from "./Ids.ts"
 import * as Remembered from "./Remembered.ts"
 import { StoreError } from "./StoreError.ts"
@@ -95,9 +96,7 @@ export const make = Effect.fnUntraced(function* (table: KeyTable) {
       const noted = new Map(uses)
       uses.clear()
       yield* Effect.catchCause(table.touch(noted, touchEveryMs), (cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.failCause(cause)
-          : Effect.logWarning("The use of API keys could not be noted", cause)
+        Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : log("key_use_unnoted", {}, cause)
       )
     }
   }).pipe(

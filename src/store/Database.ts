@@ -15,6 +15,7 @@ import * as DirectoryLock from "./DirectoryLock.ts"
 import * as Pglite from "./Pglite.ts"
 import * as PgliteUpkeep from "./PgliteUpkeep.ts"
 import { StoreError } from "./StoreError.ts"
+import { log } from "../telemetry/Log.ts"
 
 /** How a Postgres server is reached. */
 export interface PostgresOptions {
@@ -176,9 +177,9 @@ const inspect = Effect.gen(function* () {
     (name) => server[name] === "off"
   )
   if (off.length === 0) return "power-loss"
-  yield* Effect.logWarning("Postgres may lose commits that it answered, on a loss of power").pipe(
-    Effect.annotateLogs({ off: off.map((name) => settingOf[name]).join(", ") })
-  )
+  yield* log("database_lossy", {
+    what: `off: ${off.map((name) => settingOf[name]).join(", ")}`
+  })
   return "process"
 })
 

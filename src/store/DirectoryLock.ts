@@ -23,6 +23,7 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
+import { log } from "../telemetry/Log.ts"
 
 /** Reports that a live process holds the directory. */
 export class DirectoryLocked extends Schema.TaggedError<DirectoryLocked>()("DirectoryLocked", {
@@ -62,9 +63,11 @@ export const acquire = (
       })
     )
     if (previous === undefined) return
-    yield* Effect.logWarning("Took over the data directory of a process that has ended").pipe(
-      Effect.annotateLogs({ directory, pid: previous.pid, hostname: previous.hostname })
-    )
+    yield* log("directory_taken", {
+      directory,
+      pid: previous.pid,
+      host: previous.hostname
+    })
   })
 
 const lockName = "posthaste.lock"

@@ -13,6 +13,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { readFile } from "node:fs/promises"
 import { StoreError } from "./StoreError.ts"
+import { log } from "../telemetry/Log.ts"
 
 /** A migration that this version knows. */
 export interface Migration {
@@ -56,7 +57,7 @@ export const run: Effect.Effect<
       Effect.mapError(StoreError.from("Migrations.run"))
     )
     if (migration === undefined) return ran
-    yield* Effect.logInfo(`Migrated the database to ${fileOf(migration)}`)
+    yield* log("schema_migrated", { migration: fileOf(migration) })
     ran.push(migration)
   }
 })

@@ -23,6 +23,7 @@ import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import * as os from "node:os"
 import { Database } from "./Database.ts"
 import { StoreError } from "./StoreError.ts"
+import { type Event, type Fields, log } from "../telemetry/Log.ts"
 
 /** Says that this process owns the deliveries, since when it counts, and until when. */
 export class Ownership extends Context.Service<
@@ -104,11 +105,11 @@ const hold = (
 ): Effect.Effect<never, StoreError | Fenced> => {
   let epoch: number | undefined
   let told = false
-  const tellOnce = (message: string, about: Record<string, unknown>) =>
+  const tellOnce = (event: Event, about: Fields) =>
     Effect.suspend(() => {
       if (told) return Effect.void
       told = true
-      return Effect.logWarning(message).pipe(Effect.annotateLogs(about))
+      return log(event, about)
     })
 
   const session = Effect.gen(function* () {
@@ -119,14 +120,15 @@ const hold = (
       const current = { epoch: Number(engine?.["epoch"]), holder: String(engine?.["holder"]) }
       if (epoch !== undefined && epoch !== current.epoch) return yield* new Fenced(current)
       if (lock?.["locked"] === true) break
-      yield* tellOnce("Another engine owns the deliveries, this one waits", current)
+      yield* tellOnce("engine_waiting", current)
       yield* Effect.sleep("1 second")
     }
     if (epoch === undefined) {
       epoch = yield* take(query)
+      yield* log("engine_owning", { epoch })
       yield* Deferred.succeed(owned, epoch)
     } else {
-      yield* Effect.logInfo("This engine goes on owning the deliveries")
+      yield* log("engine_regained", { epoch })
     }
     told = false
     const alive = query("select 1").pipe(
@@ -141,7 +143,7 @@ const hold = (
       if (!error.isRetryable && epoch === undefined) return Effect.fail(error)
       // The first time at once, to be before an engine that waits and asks every second.
       const pause = told ? Effect.sleep("1 second") : Effect.void
-      return tellOnce("The session that owns the deliveries was lost, another is made", {
+      return tellOnce("engine_lost", {
         reason: error.message
       }).pipe(Effect.andThen(pause))
     }),

@@ -15,13 +15,14 @@
  */
 import type { PGlite } from "@electric-sql/pglite"
 import { PgClient } from "@effect/sql-pg"
-import { Cause, Clock, Effect, type Layer, Schema, Scheduler, Semaphore } from "effect"
+import { Clock, Effect, type Layer, Schema, Scheduler, Semaphore } from "effect"
 import type { Scope } from "effect/Scope"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { execFile } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as PgliteStream from "./PgliteStream.ts"
+import { log } from "../telemetry/Log.ts"
 
 /** Where an embedded database lives. */
 export interface Options {
@@ -108,9 +109,10 @@ const make = Effect.fnUntraced(function* (
     const now = clock.currentTimeMillisUnsafe()
     if (failed !== undefined && now - failed.at < reopenAfterMs) return yield* failed.error
     if (failed === undefined) {
-      yield* Effect.logError("The embedded database ended and is opened again").pipe(
-        Effect.annotateLogs({ directory, reason: instance.ended()?.message })
-      )
+      yield* log("pglite_reopened", {
+        directory,
+        reason: instance.ended()?.message ?? "it had ended"
+      })
     }
     yield* instance.close
     instance = yield* Effect.tapError(open(directory), (error) =>
@@ -249,11 +251,7 @@ const watch = ({ database, reason }: Started): Instance => {
       ended === undefined
         ? Effect.promise(() => database.close())
         : Effect.sync(() => module.FS.quit())
-    ).pipe(
-      Effect.catchCause((cause) =>
-        Effect.logWarning("The embedded database did not close cleanly", Cause.squash(cause))
-      )
-    )
+    ).pipe(Effect.catchCause((cause) => log("pglite_unclean", {}, cause)))
   }
 }
 

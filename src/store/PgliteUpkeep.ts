@@ -6,8 +6,9 @@
  * Promises: looks every few seconds, and does at most one piece of work at a time, since everything
  * else waits meanwhile. What fails is logged and tried again.
  */
-import { Effect, Layer, Schedule } from "effect"
+import { Cause, Effect, Layer, Schedule } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
+import { log } from "../telemetry/Log.ts"
 
 /** Log written since the last checkpoint, in bytes, that asks for the next. */
 const checkpointBytes = 64 * 1_048_576
@@ -23,9 +24,7 @@ export const layer: Layer.Layer<never, never, SqlClient> = Layer.effectDiscard(
   Effect.gen(function* () {
     const sql = yield* SqlClient
     yield* Effect.andThen(vacuum(sql), checkpoint(sql)).pipe(
-      Effect.catch((error) =>
-        Effect.logWarning("The embedded database was not looked after", error)
-      ),
+      Effect.catch((error) => log("pglite_unkept", {}, Cause.fail(error))),
       Effect.repeat(Schedule.spaced("5 seconds")),
       Effect.forkScoped
     )

@@ -10,6 +10,7 @@ import { Context, Effect, Latch, Layer, Schedule } from "effect"
 import { firstPage, pageLimit } from "../domain/Page.ts"
 import type { DefaultTenantStays, TenantNotFound } from "../domain/Tenant.ts"
 import type { TenantId } from "../domain/TypeId.ts"
+import { log } from "../telemetry/Log.ts"
 import type { StoreError } from "./StoreError.ts"
 import { TenantRepo } from "./TenantRepo.ts"
 import { WebhookRepo } from "./WebhookRepo.ts"
@@ -54,10 +55,7 @@ export class TenantErasure extends Context.Service<
       }).pipe(
         Effect.catchCause((cause) => {
           wanted.openUnsafe()
-          return Effect.andThen(
-            Effect.logWarning("removing a tenant's records waits for the store", cause),
-            Effect.sleep(retryAfter)
-          )
+          return Effect.andThen(log("erasure_waiting", {}, cause), Effect.sleep(retryAfter))
         })
       )
 

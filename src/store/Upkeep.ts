@@ -7,6 +7,7 @@
 import { Clock, Effect, Layer, Schedule } from "effect"
 import { MessageRepo } from "./MessageRepo.ts"
 import * as Partitions from "./Partitions.ts"
+import { log } from "../telemetry/Log.ts"
 
 /** How long an idempotency key is kept, in milliseconds. */
 export const idempotencyMs = 86_400_000
@@ -23,7 +24,7 @@ export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     yield* once
     yield* once.pipe(
-      Effect.catch((error) => Effect.logWarning("upkeep waits for the store", error)),
+      Effect.catch((error) => log("upkeep_waiting", { reason: error.message })),
       Effect.schedule(Schedule.spaced("1 hour")),
       Effect.forkScoped
     )

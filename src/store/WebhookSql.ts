@@ -16,6 +16,7 @@ import type { Fragment } from "effect/sql/Statement"
 import { IdempotencyConflict } from "../domain/Message.ts"
 import { toUuid } from "../domain/TypeId.ts"
 import { type Webhook, WebhookUidTaken } from "../domain/Webhook.ts"
+import { log } from "../telemetry/Log.ts"
 import * as IdempotencySql from "./IdempotencySql.ts"
 import * as IdRange from "./IdRange.ts"
 import { KeyRing } from "./KeyRing.ts"
@@ -36,9 +37,11 @@ export const make = Effect.gen(function* () {
         const key = `${webhookId} ${part}`
         if (told.has(key) || told.size >= toldMax) return Effect.void
         told.add(key)
-        return Effect.logError("A webhook's secret cannot be read (secret_unreadable)").pipe(
-          Effect.annotateLogs({ webhookId, secret: part, reason: error.message })
-        )
+        return log("secret_unreadable", {
+          webhook: webhookId,
+          secret: part,
+          reason: error.message
+        })
       })
   })
 

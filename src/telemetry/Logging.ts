@@ -1,23 +1,44 @@
 /**
  * Where log lines go and how they look: JSON or logfmt for machines, pretty for a terminal.
+ *
+ * A line that repeats while an outage lasts is written ever more rarely; see `Throttle`.
  */
-import { Layer, Logger, type LogLevel, References } from "effect"
+import { Console, Effect, Layer, Logger, type LogLevel, References } from "effect"
+import { type Kind, kinds } from "./Log.ts"
+import { formats } from "./LogFormat.ts"
+import * as LogLine from "./LogLine.ts"
+import * as Throttle from "./Throttle.ts"
 
 /** How log lines look and which are written. */
 export interface LoggingOptions {
-  readonly format: "json" | "logfmt" | "pretty"
+  readonly format: keyof typeof formats
   readonly level: LogLevel.LogLevel
 }
 
-/** Replaces the loggers below by one in the given format. */
+/** Replaces the loggers below by one in the given format, on the console. */
 export const layer = (options: LoggingOptions) =>
   Layer.merge(
-    Logger.layer([loggers[options.format]()]),
+    Layer.unwrap(Effect.sync(() => Logger.layer([make(formats[options.format])]))),
     Layer.succeed(References.MinimumLogLevel, options.level)
   )
 
-const loggers = {
-  json: () => Logger.consoleJson,
-  logfmt: () => Logger.consoleLogFmt,
-  pretty: () => Logger.consolePretty()
-} as const
+/** Makes a logger that renders lines and writes them to the console. */
+const make = (format: (line: LogLine.LogLine) => string): Logger.Logger<unknown, void> => {
+  const throttle = Throttle.make()
+  return Logger.make((options) => {
+    const line = LogLine.of(options)
+    const standsFor = isRepeating(line) ? throttle(line.event, options.date.getTime()) : 1
+    if (standsFor === null) return
+    const fields =
+      standsFor === 1 ? line.fields : [...line.fields, ["repeated", standsFor] as const]
+    options.fiber.getRef(Console.Console).log(format({ ...line, fields }))
+  })
+}
+
+const isRepeating = (
+  line: LogLine.LogLine
+): line is LogLine.LogLine & { event: keyof typeof kinds } => {
+  if (line.event === undefined) return false
+  const kind: Kind = kinds[line.event]
+  return kind.repeats === true
+}

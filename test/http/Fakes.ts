@@ -22,6 +22,7 @@ import { AddressGuard } from "../../src/send/AddressGuard.ts"
 import { HttpSender } from "../../src/send/HttpSender.ts"
 import { Lanes } from "../../src/send/Lanes.ts"
 import { Database } from "../../src/store/Database.ts"
+import { Census } from "../../src/store/Census.ts"
 import { type DeliveryChange, DeliveryLog } from "../../src/store/DeliveryLog.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { MemoryTables } from "../../src/store/MemoryTables.ts"
@@ -190,6 +191,7 @@ const scripted = Layer.unwrap(
         stats: Effect.succeed({ lanes: 0, held: 0, heldBytes: 0, inFlight: 0 })
       }),
       Layer.mock(HttpSender, { egress: Effect.succeed("direct" as const) }),
+      Layer.mock(Census, { refresh: Effect.void }),
       Layer.mock(Database, {
         kind: "pglite",
         durability: "process",

@@ -107,7 +107,7 @@ describe("Alerts", () => {
       assert.deepStrictEqual(heard, all)
       assert.deepStrictEqual(
         lines.map(({ level }) => level),
-        ["WARN", "WARN", "WARN", "WARN", "INFO"]
+        ["WARN", "WARN", "WARN", "INFO", "INFO"]
       )
       for (const { text } of lines) {
         const { annotations } = JSON.parse(text)

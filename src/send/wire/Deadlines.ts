@@ -6,9 +6,11 @@
  * twice a second. Times are monotonic milliseconds of the Effect clock: a wall clock that jumps
  * expires nothing, and a test clock that is adjusted does.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import { log } from "../../telemetry/Log.ts"
 
 /** Something that must end. Where `endsAt` comes nearer, that is noticed within half a second. */
 export interface Timed {
@@ -60,7 +62,7 @@ export const make = Effect.gen(function* () {
   })
 
   yield* round.pipe(
-    Effect.catchDefect((defect) => Effect.logError("A deadline could not be kept", defect)),
+    Effect.catchDefect((defect) => log("deadline_unkept", {}, Cause.die(defect))),
     Effect.forever,
     Effect.forkScoped
   )

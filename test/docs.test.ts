@@ -1,0 +1,56 @@
+/**
+ * Holds the tables of docs/ to the code. A row that is missing or wrong is printed as it should be.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import * as Instruments from "../src/telemetry/Instruments.ts"
+import { kinds } from "../src/telemetry/Log.ts"
+import "../src/telemetry/Metrics.ts"
+import { table } from "./support/Markdown.ts"
+import { root } from "./support/Sources.ts"
+
+const operating = fs.readFileSync(path.join(root, "docs/operating.md"), "utf8")
+
+/** Compares a table with the rows that it should have, in whatever order. */
+const holds = (heading: string, rows: ReadonlyArray<ReadonlyArray<string>>) => {
+  const line = (cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`.replaceAll("  ", " ")
+  const shown = new Set(table(operating, heading).map(line))
+  const wanted = new Set(rows.map(line))
+  const missing = [...wanted].filter((row) => !shown.has(row))
+  const extra = [...shown].filter((row) => !wanted.has(row))
+  assert.isTrue(
+    missing.length + extra.length === 0,
+    `In docs/operating.md, table of ${heading}:\n` +
+      [...missing.map((row) => `add     ${row}`), ...extra.map((row) => `remove  ${row}`)].join(
+        "\n"
+      )
+  )
+}
+
+const code = (text: string) => `\`${text}\``
+
+describe("The tables of docs/operating.md", () => {
+  it("name every metric", () => {
+    holds(
+      "metric",
+      Instruments.all.map(({ label, meaning, name, type }) => [
+        code(name),
+        type,
+        (label?.split(", ") ?? []).map(code).join(" "),
+        meaning
+      ])
+    )
+  })
+
+  it("name every kind of log line", () => {
+    holds(
+      "event",
+      Object.entries(kinds).map(([event, { level, says }]) => [
+        code(event),
+        level.toLowerCase(),
+        says
+      ])
+    )
+  })
+})
