@@ -86,6 +86,14 @@ export const delivery = (to: Webhook, body: Uint8Array): DueDelivery => {
     webhookId: to.id,
     attempts: 0,
     tries: 0,
-    message: { id, type: messageType, contentType: "application/json", body, createdAt: now }
+    message: {
+      id,
+      type: messageType,
+      contentType: "application/json",
+      body,
+      orderingKey: null,
+      expiresAt: null,
+      createdAt: now
+    }
   }
 }

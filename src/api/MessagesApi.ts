@@ -23,6 +23,9 @@ import { PageOf, PageQuery } from "./Page.ts"
 import { RequestProblems } from "./Problems.ts"
 import { Text } from "./Text.ts"
 
+/** The most channels of a message, and the longest name of one. */
+export const messageLimits = { channels: 16, channel: 128 } as const
+
 /** What a message is about. */
 const Resource = Schema.Struct({ type: Text(256), id: Text(256) })
 
@@ -40,18 +43,46 @@ const envelope = {
       description: "The caller's own id: publishing it again answers the first message"
     })
   ),
-  resource: Schema.optionalKey(Schema.NullOr(Resource))
+  resource: Schema.optionalKey(Schema.NullOr(Resource)),
+  orderingKey: Schema.optionalKey(
+    Schema.NullOr(Text(256)).annotate({
+      description: "Webhooks that ask for order get messages with one key in their order"
+    })
+  ),
+  channels: Schema.optionalKey(
+    Schema.Array(Text(messageLimits.channel))
+      .check(Schema.isMaxLength(messageLimits.channels))
+      .annotate({ description: "Webhooks that name channels get only messages with one of theirs" })
+  ),
+  deliverAt: Schema.optionalKey(
+    Schema.NullOr(Instant).annotate({ description: "Nothing is sent before" })
+  ),
+  expiresAt: Schema.optionalKey(
+    Schema.NullOr(Instant).annotate({ description: "Nothing is sent from then on" })
+  )
 }
+
+/** Refuses a message that would expire before it may be sent. */
+const isTimely = Schema.makeFilter(
+  (message: { readonly deliverAt?: number | null; readonly expiresAt?: number | null }) =>
+    typeof message.deliverAt === "number" &&
+    typeof message.expiresAt === "number" &&
+    message.expiresAt <= message.deliverAt
+      ? { path: ["expiresAt"], issue: "Expected an instant after deliverAt" }
+      : undefined
+)
 
 /** A message to be published. */
 export const PublishInput = Schema.Struct({
   ...envelope,
   data: Schema.Json.annotate({ description: "Any JSON; receivers get it as it was written" })
-}).annotate({ identifier: "PublishInput" })
+})
+  .check(isTimely)
+  .annotate({ identifier: "PublishInput" })
 export type PublishInput = typeof PublishInput.Type
 
 /** The same as the server checks it: `data` must be there and is not walked. */
-export const PublishShape = Schema.Struct({ ...envelope, data: Schema.Unknown })
+export const PublishShape = Schema.Struct({ ...envelope, data: Schema.Unknown }).check(isTimely)
 
 /** A message that was accepted, with the number of webhooks it is owed to. */
 export const MessageAccepted = Schema.Struct({
@@ -68,6 +99,10 @@ const view = {
   uid: Schema.NullOr(Schema.String),
   type: Schema.String,
   resource: Schema.NullOr(Schema.Struct({ type: Schema.String, id: Schema.String })),
+  orderingKey: Schema.NullOr(Schema.String),
+  channels: Schema.Array(Schema.String),
+  deliverAt: Schema.NullOr(Instant),
+  expiresAt: Schema.NullOr(Instant),
   contentType: Schema.String,
   createdAt: Instant,
   body: Schema.optionalKey(

@@ -20,6 +20,14 @@ export interface Message {
   readonly uid: string | null
   readonly type: EventTypeName
   readonly resource: Resource | null
+  /** Messages with one key reach a webhook that asks for order in the order of their commits. */
+  readonly orderingKey: string | null
+  /** Who listens: only webhooks with one of these channels, and those that name none, get it. */
+  readonly channels: ReadonlyArray<string>
+  /** Epoch milliseconds before which nothing is sent, or null. */
+  readonly deliverAt: number | null
+  /** Epoch milliseconds from which on nothing is sent any more, or null. */
+  readonly expiresAt: number | null
   readonly contentType: string
   readonly body: Uint8Array
   /** How many webhooks it was owed to when it was accepted. */

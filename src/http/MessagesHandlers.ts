@@ -4,7 +4,7 @@
  * Publishing is the hot path: the body is read and parsed once, its envelope is checked, and the
  * text of `data` is handed on exactly as it was written.
  */
-import { Effect, Option, Result, Schema } from "effect"
+import { Clock, Effect, Option, Result, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { HttpServerResponse } from "effect/http"
 import { Api } from "../api/Api.ts"
@@ -19,7 +19,7 @@ import { firstPage, pageLimit } from "../domain/Page.ts"
 import { type Accepted, Publisher } from "../publish/Publisher.ts"
 import { DeliveryLog } from "../store/DeliveryLog.ts"
 import { MessageRepo } from "../store/MessageRepo.ts"
-import { invalidInput } from "./RequestProblemsLayer.ts"
+import { invalidAt, invalidInput } from "./RequestProblemsLayer.ts"
 import { unavailable } from "./StoreFaults.ts"
 import { bodyView, deliveryView } from "./Views.ts"
 
@@ -48,11 +48,15 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
             detail: `data is larger than ${options.maxBodyBytes} bytes`
           })
         }
+        const { deliverAt = null, resource = null, uid = null } = shape.success
+        if (deliverAt !== null && deliverAt > (yield* Clock.currentTimeMillis) + delayMsMax) {
+          return yield* invalidAt("/deliverAt", "Expected an instant within the next 366 days")
+        }
         const accepted = yield* publisher.publish({
+          ...shape.success,
           tenantId,
-          type: shape.success.type,
-          uid: shape.success.uid ?? null,
-          resource: shape.success.resource ?? null,
+          uid,
+          resource,
           data,
           idempotencyKey
         })
@@ -109,6 +113,9 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
     })
   )
 
+/** How far ahead a message may be delivered. */
+const delayMsMax = 366 * 86_400_000
+
 const shapeOf = Schema.decodeUnknownResult(PublishShape, {
   onExcessProperty: "error",
   errors: "all"
@@ -129,6 +136,10 @@ const messageView = (message: Message, withBody: boolean) => {
     uid: message.uid,
     type: message.type,
     resource: message.resource,
+    orderingKey: message.orderingKey,
+    channels: message.channels,
+    deliverAt: message.deliverAt,
+    expiresAt: message.expiresAt,
     contentType: message.contentType,
     createdAt: message.createdAt,
     ...(body === undefined ? {} : { body: body.text, bodyEncoding: body.encoding })

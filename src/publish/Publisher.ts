@@ -181,6 +181,14 @@ export interface Draft {
   /** The JSON text of `data`, exactly as the caller wrote it. */
   readonly data: string
   readonly idempotencyKey: string | null
+  /** At most 256 characters; see `Message`. */
+  readonly orderingKey?: string | null
+  /** At most 16; see `Message`. */
+  readonly channels?: ReadonlyArray<string>
+  /** Epoch milliseconds; see `Message`. */
+  readonly deliverAt?: number | null
+  /** Epoch milliseconds; see `Message`. */
+  readonly expiresAt?: number | null
 }
 
 /** What an accepted message is answered with. */
@@ -220,7 +228,17 @@ const plan = (
   lanes: Lanes["Service"]
 ): Plan => {
   const webhooks = router.route(draft.tenantId, draft)
-  const message = { id, type: draft.type, contentType: "application/json", body, createdAt }
+  const { channels = noChannels, deliverAt = null, expiresAt = null, orderingKey = null } = draft
+  const message = {
+    id,
+    type: draft.type,
+    contentType: "application/json",
+    body,
+    orderingKey,
+    expiresAt,
+    createdAt
+  }
+  const laterAt = deliverAt !== null && deliverAt > createdAt ? deliverAt : null
   const held: Array<DueDelivery> = []
   const deliveries = webhooks.map((webhook: Webhook, i) => {
     const delivery: DueDelivery = {
@@ -231,9 +249,13 @@ const plan = (
       tries: 0,
       message
     }
-    const reserved = lanes.reserve(webhook, delivery)
+    const reserved = laterAt === null && lanes.reserve(webhook, delivery)
     if (reserved) held.push(delivery)
-    return { id: delivery.id, webhookId: webhook.id, dueAt: reserved ? null : createdAt }
+    return {
+      id: delivery.id,
+      webhookId: webhook.id,
+      dueAt: reserved ? null : (laterAt ?? createdAt)
+    }
   })
   return {
     held,
@@ -243,6 +265,8 @@ const plan = (
         tenantId: draft.tenantId,
         uid: draft.uid,
         resource: draft.resource,
+        channels,
+        deliverAt,
         fanOut: webhooks.length
       },
       digest,
@@ -253,11 +277,19 @@ const plan = (
 }
 
 /** Tells a repetition from a conflict: SHA-256 of all that the caller gave. */
-const digestOf = (draft: Draft): Uint8Array =>
-  createHash("sha256")
-    .update(JSON.stringify([draft.type, draft.uid, draft.resource]))
-    .update(draft.data)
+const digestOf = (draft: Draft): Uint8Array => {
+  const { channels = noChannels, data, deliverAt, expiresAt, orderingKey, ...rest } = draft
+  const given = [rest.type, rest.uid, rest.resource]
+  const special = [orderingKey ?? null, channels, deliverAt ?? null, expiresAt ?? null]
+  const isPlain = special.every((one) => one === null || one === channels) && channels.length === 0
+  // What is plain keeps the digest that uids of earlier versions are known by: those are for ever.
+  return createHash("sha256")
+    .update(JSON.stringify(isPlain ? given : [...given, ...special]))
+    .update(data)
     .digest()
+}
+
+const noChannels: ReadonlyArray<string> = []
 
 // Never compared: without a uid and a key there is nothing that could be a repetition.
 const noDigest = new Uint8Array(32)

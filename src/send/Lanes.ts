@@ -136,7 +136,8 @@ export class Lanes extends Context.Service<
         const expect = (webhookId: WebhookId, dueAt: number) => {
           const lane = lanes.get(webhookId)
           if (lane === undefined) agenda.note(webhookId, dueAt)
-          else lane.expect(dueAt, true)
+          // What is due later stands in no line yet: messages of today may overtake it.
+          else lane.expect(dueAt, dueAt <= clock.currentTimeMillisUnsafe())
         }
 
         /** Starts the lanes of webhooks whose backlog fell due. */

@@ -133,6 +133,9 @@ export interface OutgoingMessage {
   readonly type: string
   readonly contentType: string
   readonly body: Uint8Array
+  readonly orderingKey: string | null
+  /** Epoch milliseconds from which on it is not sent any more, or null. */
+  readonly expiresAt: number | null
   /** Epoch milliseconds. */
   readonly createdAt: number
 }

@@ -59,8 +59,16 @@ export const make = Effect.gen(function* () {
         if (message === undefined) continue
         bytes += message.body.length
         if (deliveries.length > 0 && bytes > bytesMax) return { deliveries, nextDueAt: dueAt }
-        const { body, contentType, createdAt, type } = message
-        const outgoing = { id: message.id, type, contentType, body, createdAt }
+        const { body, contentType, createdAt, expiresAt, orderingKey, type } = message
+        const outgoing = {
+          id: message.id,
+          type,
+          contentType,
+          body,
+          orderingKey,
+          expiresAt,
+          createdAt
+        }
         deliveries.push({ id, tenantId, webhookId, attempts, tries, message: outgoing })
       }
       return { deliveries, nextDueAt: null }

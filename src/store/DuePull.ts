@@ -32,6 +32,8 @@ export interface DueRow {
   readonly content_type: string
   readonly created_at: Date
   readonly body: Uint8Array | null
+  readonly ordering_key: string | null
+  readonly expires_at: Date | null
 }
 
 /** Reads deliveries in the order of their due times, and one more than may be taken. */
@@ -48,15 +50,17 @@ with first as (
   select * from first where delivery_id not in (select unnest($5))
   order by due_at, delivery_id limit $3 + 1
 ), sized as (
-  select f.*, m.type, m.content_type, m.created_at, m.body, count(m.type) over walk as place,
+  select f.*, m.type, m.content_type, m.created_at, m.ordering_key, m.expires_at, m.body,
+    count(m.type) over walk as place,
     sum(octet_length(m.body)) over walk as bytes
   from free f left join lateral (
-    select type, content_type, created_at, body from message
+    select type, content_type, created_at, ordering_key, expires_at, body from message
     where id = message_of(f.delivery_id) and f.due_at <= $2 limit 1
   ) m on true
   window walk as (order by f.due_at, f.delivery_id rows unbounded preceding)
 )
 select delivery_id, tenant_id, attempts, tries, due_at, type, content_type, created_at,
+  ordering_key, expires_at,
   case when place = 1 or (place <= $3 and bytes <= $4) then body end as body
 from sized order by due_at, delivery_id`
 
@@ -79,6 +83,8 @@ interface Due {
     readonly type: string
     readonly contentType: string
     readonly body: Uint8Array
+    readonly orderingKey: string | null
+    readonly expiresAt: number | null
     readonly createdAt: number
   }
 }
@@ -109,6 +115,8 @@ export const decode = (
         contentType: row.content_type,
         // A copy, because the bytes are a part of a larger buffer that would stay with them.
         body: row.body.slice(),
+        orderingKey: row.ordering_key,
+        expiresAt: row.expires_at?.getTime() ?? null,
         createdAt: row.created_at.getTime()
       }
     })

@@ -26,8 +26,34 @@ export interface Insertion {
   }>
 }
 
-/** Writes what can be written and answers the ids of what was not. */
-export const text = `
+/** The statement for a batch: writes what can be written and answers the ids of what was not. */
+export const statement = (
+  batch: ReadonlyArray<Insertion>
+): readonly [text: string, parameters: ReadonlyArray<unknown>] => {
+  const tenants = batch.map(({ message }) => toUuid(message.tenantId))
+  const ids = batch.map(({ message }) => toUuid(message.id))
+  const parameters = [
+    ...keyParameters(batch, tenants, ids),
+    ...uidParameters(batch, tenants, ids),
+    ...messageParameters(batch, tenants, ids),
+    ...deliveryParameters(batch, tenants, ids)
+  ]
+  const special = batch.filter(({ message }) => isSpecial(message))
+  return special.length === 0
+    ? [textOfPlain, parameters]
+    : [textOfAll, [...parameters, ...specialParameters(special)]]
+}
+
+/** Tells whether a message says more about its way than most do. */
+const isSpecial = ({ channels, deliverAt, expiresAt, orderingKey }: Message): boolean =>
+  orderingKey !== null || channels.length > 0 || deliverAt !== null || expiresAt !== null
+
+/** `columns` are those that most messages leave null, `values` theirs, `special` joins the values. */
+const textWith = (special: {
+  readonly columns: string
+  readonly values: string
+  readonly join: string
+}) => `
 with keyed as (
   insert into idempotency (tenant_id, key, digest, resource_id, created_at)
   select * from unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[], $5::timestamptz[])
@@ -48,9 +74,10 @@ with keyed as (
   (select id from unnest($9::uuid[]) as n (id) except select message_id from named)
 ), written as (
   insert into message (id, tenant_id, type, uid, resource_type, resource_id, content_type, body,
-    fan_out, created_at)
-  select * from unnest($10::uuid[], $11::uuid[], $12::text[], $13::text[], $14::text[], $15::text[],
-    $16::text[], $17::bytea[], $18::int4[], $19::timestamptz[]) as m (id)
+    fan_out, created_at${special.columns})
+  select m.*${special.values}
+  from unnest($10::uuid[], $11::uuid[], $12::text[], $13::text[], $14::text[], $15::text[],
+    $16::text[], $17::bytea[], $18::int4[], $19::timestamptz[]) as m (id)${special.join}
   where m.id not in (select id from rejected)
 ), held as (
   insert into owed (delivery_id, tenant_id, webhook_id)
@@ -67,17 +94,15 @@ with keyed as (
 )
 select id from rejected`
 
-/** Lists the parameters of the statement for a batch. */
-export const parameters = (batch: ReadonlyArray<Insertion>): ReadonlyArray<unknown> => {
-  const tenants = batch.map(({ message }) => toUuid(message.tenantId))
-  const ids = batch.map(({ message }) => toUuid(message.id))
-  return [
-    ...keyParameters(batch, tenants, ids),
-    ...uidParameters(batch, tenants, ids),
-    ...messageParameters(batch, tenants, ids),
-    ...deliveryParameters(batch, tenants, ids)
-  ]
-}
+// Most batches are of messages that say nothing special, and do not pay for those that do.
+const textOfPlain = textWith({ columns: "", values: "", join: "" })
+const textOfAll = textWith({
+  columns: ", ordering_key, channels, deliver_at, expires_at",
+  values: ", s.ordering_key, s.channels::text[], s.deliver_at, s.expires_at",
+  join: `
+    left join unnest($29::uuid[], $30::text[], $31::text[], $32::timestamptz[], $33::timestamptz[])
+      as s (id, ordering_key, channels, deliver_at, expires_at) on s.id = m.id`
+})
 
 type Uuids = ReadonlyArray<string>
 
@@ -130,6 +155,20 @@ const messageParameters = (batch: ReadonlyArray<Insertion>, tenants: Uuids, ids:
   ints(batch.map(({ message }) => message.fanOut)),
   instants(batch.map(({ message }) => message.createdAt))
 ]
+
+const specialParameters = (batch: ReadonlyArray<Insertion>) => [
+  uuids(batch.map(({ message }) => toUuid(message.id))),
+  texts(batch.map(({ message }) => storableOrNull(message.orderingKey))),
+  texts(batch.map(({ message }) => channelsText(message.channels))),
+  instants(batch.map(({ message }) => message.deliverAt)),
+  instants(batch.map(({ message }) => message.expiresAt))
+]
+
+/** Writes channels as Postgres reads an array: arrays of arrays of several lengths do not travel. */
+const channelsText = (channels: ReadonlyArray<string>): string | null =>
+  channels.length === 0
+    ? null
+    : `{${channels.map((one) => `"${storable(one).replaceAll(/["\\]/g, "\\$&")}"`).join(",")}}`
 
 const deliveryParameters = (batch: ReadonlyArray<Insertion>, tenants: Uuids, ids: Uuids) => {
   const held: Columns = { deliveries: [], messages: [], tenants: [], webhooks: [] }

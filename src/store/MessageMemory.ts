@@ -8,7 +8,7 @@ import { createdAt, MessageId, parse, type TenantId } from "../domain/TypeId.ts"
 import * as IdRange from "./IdRange.ts"
 import { type KeyRow, MemoryTables, pairKey } from "./MemoryTables.ts"
 import type { Insertion } from "./MessageInsert.ts"
-import { storable } from "./Parameters.ts"
+import { storable, storableOrNull } from "./Parameters.ts"
 
 /** Makes the methods of a MessageRepo over the Maps. */
 export const make = Effect.gen(function* () {
@@ -112,7 +112,9 @@ const stored = (message: Message): Message => ({
   resource:
     message.resource === null
       ? null
-      : { type: storable(message.resource.type), id: storable(message.resource.id) }
+      : { type: storable(message.resource.type), id: storable(message.resource.id) },
+  orderingKey: storableOrNull(message.orderingKey),
+  channels: message.channels.map(storable)
 })
 
 /** What is known of a first message that is kept no longer. */

@@ -117,7 +117,7 @@ const make = Effect.gen(function* () {
   /** Writes what can be written in one statement, and answers what was not. */
   const write = (messages: ReadonlyArray<NewMessage>) =>
     Effect.map(
-      sql.unsafe<{ readonly id: string }>(MessageInsert.text, MessageInsert.parameters(messages)),
+      sql.unsafe<{ readonly id: string }>(...MessageInsert.statement(messages)),
       (rejected) => {
         if (rejected.length === 0) return none
         const ids = new Set(rejected.map(({ id }) => fromUuid("message", id)))

@@ -23,6 +23,10 @@ export interface MessageRow {
   readonly type: string
   readonly resource_type: string | null
   readonly resource_id: string | null
+  readonly ordering_key: string | null
+  readonly channels: ReadonlyArray<string> | null
+  readonly deliver_at: Date | null
+  readonly expires_at: Date | null
   readonly content_type: string
   readonly body: Uint8Array
   readonly fan_out: number
@@ -46,8 +50,8 @@ export interface Walk {
 
 /** The columns of a message `m`, with or without its body. */
 export const columns = (includeBody: boolean): string =>
-  `m.id, m.uid, m.type, m.resource_type, m.resource_id, m.content_type,
-    ${includeBody ? "m.body" : "''::bytea as body"}, m.fan_out, m.created_at`
+  `m.id, m.uid, m.type, m.resource_type, m.resource_id, m.ordering_key, m.channels, m.deliver_at,
+    m.expires_at, m.content_type, ${includeBody ? "m.body" : "''::bytea as body"}, m.fan_out, m.created_at`
 
 /** Makes the ways to read a list, the likelier one first; each may end at an edge. */
 export const ways = (sql: SqlClient, walk: Walk): ReadonlyArray<Statement<MessageRow & Looked>> => {
@@ -81,6 +85,10 @@ export const messageOf = (tenantId: TenantId, row: MessageRow): Message => ({
     row.resource_type === null || row.resource_id === null
       ? null
       : { type: row.resource_type, id: row.resource_id },
+  orderingKey: row.ordering_key,
+  channels: row.channels ?? [],
+  deliverAt: row.deliver_at?.getTime() ?? null,
+  expiresAt: row.expires_at?.getTime() ?? null,
   contentType: row.content_type,
   // A copy, because the bytes may be a part of a larger buffer that would stay with them.
   body: row.body.slice(),

@@ -40,7 +40,7 @@ import {
   type WebhookUidTaken
 } from "../domain/Webhook.ts"
 import * as Engine from "../Engine.ts"
-import { type Accepted, Publisher } from "../publish/Publisher.ts"
+import { type Accepted, type Draft, Publisher } from "../publish/Publisher.ts"
 import { AddressGuard } from "../send/AddressGuard.ts"
 import { DeliveryLog } from "../store/DeliveryLog.ts"
 import { Ids } from "../store/Ids.ts"
@@ -65,7 +65,7 @@ export class TestEngine extends Context.Service<
     readonly publish: (
       type: string,
       data: unknown,
-      options?: { readonly uid?: string; readonly idempotencyKey?: string }
+      options?: Partial<Omit<Draft, "tenantId" | "type" | "data">>
     ) => Effect.Effect<
       Accepted,
       BodyTooLarge | MessageUidConflict | IdempotencyConflict | Overloaded | StoreError
@@ -136,12 +136,13 @@ const make = Effect.gen(function* () {
     }),
     publish: (type, data, options = {}) =>
       publisher.publish({
+        uid: null,
+        resource: null,
+        idempotencyKey: null,
+        ...options,
         tenantId: tenant.id,
         type,
-        uid: options.uid ?? null,
-        resource: null,
-        data: JSON.stringify(data),
-        idempotencyKey: options.idempotencyKey ?? null
+        data: JSON.stringify(data)
       }),
     deliveries: (messageId) =>
       Effect.map(

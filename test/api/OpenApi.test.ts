@@ -102,7 +102,16 @@ describe("The OpenAPI document", () => {
       $ref: "#/components/schemas/PublishInput"
     })
     const { properties, required } = document.components.schemas.PublishInput
-    assert.deepStrictEqual(Object.keys(properties).sort(), ["data", "resource", "type", "uid"])
+    assert.deepStrictEqual(Object.keys(properties).sort(), [
+      "channels",
+      "data",
+      "deliverAt",
+      "expiresAt",
+      "orderingKey",
+      "resource",
+      "type",
+      "uid"
+    ])
     assert.deepStrictEqual(required, ["type", "data"])
   })
 

@@ -41,6 +41,41 @@ describe("/v1/messages", () => {
       })
     )
 
+    it.effect("hands on what a message says about its way", () =>
+      Effect.gen(function* () {
+        const answer = yield* publish(
+          `{"type":"a","data":1,"orderingKey":"o","channels":["x","y"],"deliverAt":"1970-01-01T00:01:00Z","expiresAt":"1970-01-01T01:01:00+01:00"}`
+        )
+        assert.strictEqual(answer.status, 422)
+        assert.deepStrictEqual(answer.json.errors, [
+          { pointer: "/expiresAt", message: "Expected an instant after deliverAt" }
+        ])
+        yield* publish(
+          `{"type":"a","data":1,"orderingKey":"o","channels":["x","y"],"deliverAt":"1970-01-01T00:01:00Z","expiresAt":"1970-01-01T01:02:00+01:00"}`
+        )
+        assert.deepInclude(yield* lastDraft, {
+          orderingKey: "o",
+          channels: ["x", "y"],
+          deliverAt: 60_000,
+          expiresAt: 120_000
+        })
+        const yearLater = yield* publish(`{"type":"a","data":1,"deliverAt":"1971-02-01T00:00:00Z"}`)
+        assert.strictEqual(yearLater.json.errors[0].pointer, "/deliverAt")
+        for (const fields of [
+          `"orderingKey":""`,
+          `"orderingKey":"${"x".repeat(257)}"`,
+          `"channels":[${'"c",'.repeat(16)}"c"]`,
+          `"channels":[""]`,
+          `"channels":null`,
+          `"deliverAt":"tomorrow"`,
+          `"expiresAt":1`
+        ]) {
+          const refused = yield* publish(`{"type":"a","data":1,${fields}}`)
+          assert.strictEqual(refused.status, 422, fields)
+        }
+      })
+    )
+
     it.effect("keeps numbers, escapes and unicode of data byte for byte", () =>
       Effect.gen(function* () {
         for (const data of [
@@ -73,7 +108,7 @@ describe("/v1/messages", () => {
         for (const [body, ...pointers] of [
           [`{"type":"a"}`, "/data"],
           [`{"data":1}`, "/type"],
-          [`{"type":"a","data":1,"orderingKey":"x"}`, "/orderingKey"],
+          [`{"type":"a","data":1,"orderingkey":"x"}`, "/orderingkey"],
           [`{"type":"a b","data":1}`, "/type"],
           [`{"type":"posthaste.webhook.disabled","data":1}`, "/type"],
           [`{"type":"${"a".repeat(257)}","data":1}`, "/type"],
@@ -216,6 +251,10 @@ describe("/v1/messages", () => {
               uid: null,
               type: "invoice.paid",
               resource: null,
+              orderingKey: null,
+              channels: [],
+              deliverAt: null,
+              expiresAt: null,
               contentType: "image/png",
               createdAt: "1970-01-01T00:00:01.000Z",
               deliveries: 0
@@ -225,6 +264,10 @@ describe("/v1/messages", () => {
               uid: "m-1",
               type: "invoice.paid",
               resource: { type: "order", id: "7" },
+              orderingKey: null,
+              channels: [],
+              deliverAt: null,
+              expiresAt: null,
               contentType: "application/json",
               createdAt: "1970-01-01T00:00:01.000Z",
               deliveries: 2

@@ -44,6 +44,27 @@ describe("a delivery", () => {
     })
   )
 
+  journey("goes out at the instant that its message names, and stands in nobody's way before", () =>
+    Effect.gen(function* () {
+      const engine = yield* TestEngine
+      const network = yield* TestSender
+      yield* engine.webhook(url)
+      const later = yield* engine.publish("invoice.due", {}, { deliverAt: hour })
+      assert.deepInclude(yield* deliveryOf(later), { status: "pending", nextAttemptAt: hour })
+      yield* engine.publish("invoice.paid", {})
+      yield* engine.publish("invoice.paid", {}, { deliverAt: 0 })
+      yield* TestClock.adjust(0)
+      assert.lengthOf(yield* network.sent(url), 2)
+      yield* TestClock.adjust("30 minutes")
+      yield* engine.publish("invoice.paid", {})
+      yield* TestClock.adjust(hour / 2 - 1)
+      assert.lengthOf(yield* network.sent(url), 3)
+      yield* TestClock.adjust(1)
+      assert.strictEqual((yield* network.sent(url))[3]?.sentAt, hour)
+      assert.strictEqual((yield* deliveryOf(later)).status, "delivered")
+    })
+  )
+
   journey("goes through the whole standard schedule and is exhausted after 75 hours", () =>
     Effect.gen(function* () {
       const engine = yield* TestEngine

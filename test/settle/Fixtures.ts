@@ -55,6 +55,8 @@ export const deliveryOf = (n: number, tries = 0): DueDelivery => ({
     id: idOf("message", n),
     type: "invoice.paid",
     contentType: "application/json",
+    orderingKey: null,
+    expiresAt: null,
     body: new Uint8Array(2),
     createdAt: 0
   }

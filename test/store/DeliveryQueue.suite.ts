@@ -137,7 +137,13 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
     Effect.gen(function* () {
       const { tenant, webhook } = yield* tenantWith(1)
       const body = Uint8Array.from({ length: 300 }, (_, i) => i % 256)
-      const fields = { body, type: "order.paid", contentType: "text/plain" }
+      const fields = {
+        body,
+        type: "order.paid",
+        contentType: "text/plain",
+        orderingKey: `o'1 "`,
+        expiresAt: 90_000
+      }
       const message = yield* publish(tenant, [webhook], fields, 4_000)
       const expected = {
         deliveries: [

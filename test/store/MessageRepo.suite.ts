@@ -61,6 +61,10 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
         uid: "order~7",
         type: "order.paid",
         resource: { type: "order", id: `7' "ü" \\` },
+        orderingKey: `k' "ü" \\`,
+        channels: [`c,' "ü" \\ {}`, "null", "NULL", " b "],
+        deliverAt: 4_000,
+        expiresAt: 9_000,
         contentType: "text/plain; charset=utf-8",
         body: Uint8Array.from({ length: 512 }, (_, i) => i % 256)
       })

@@ -21,6 +21,8 @@ export const published = (
     type,
     contentType: "application/json",
     body: jsonBody({ id, type, timestamp, data, resource: given.resource ?? null }),
+    orderingKey: null,
+    expiresAt: null,
     createdAt
   }
 }
@@ -31,6 +33,8 @@ export const raw = (contentType: string, body: string | Uint8Array): OutgoingMes
   type: "file.stored",
   contentType,
   body: typeof body === "string" ? new TextEncoder().encode(body) : body,
+  orderingKey: null,
+  expiresAt: null,
   createdAt
 })
 
