@@ -108,7 +108,10 @@ export const flood =
 
 /** Starts a receiver that answers 200 until told otherwise. */
 export const make = (
-  options: { readonly certificate?: { readonly key: string; readonly cert: string } } = {}
+  options: {
+    /** With `ca` it wants a client certificate from that authority. */
+    readonly certificate?: { readonly key: string; readonly cert: string; readonly ca?: string }
+  } = {}
 ): Effect.Effect<Receiver, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { certificate } = options
@@ -148,7 +151,9 @@ export const make = (
       })
     }
     const server =
-      certificate === undefined ? Http.createServer(listener) : Https.createServer(certificate)
+      certificate === undefined
+        ? Http.createServer(listener)
+        : Https.createServer({ ...certificate, requestCert: certificate.ca !== undefined })
     if (certificate !== undefined) server.on("request", listener)
     // A receiver that closes idle connections by itself would be another script.
     server.keepAliveTimeout = 0
