@@ -14,9 +14,11 @@ import { TestClock } from "effect/testing"
 import * as Net from "node:net"
 import { gzipSync } from "node:zlib"
 import type { Outcome } from "../../src/domain/Attempt.ts"
+import { problems } from "../../src/domain/RequestHeaders.ts"
 import { AddressGuard, type AddressGuardOptions } from "../../src/send/AddressGuard.ts"
 import { type HttpRequest, HttpSender, type HttpSenderOptions } from "../../src/send/HttpSender.ts"
 import * as Receiver from "../support/Receiver.ts"
+import { scaled } from "../support/Scale.ts"
 import certificates from "./certificates.json" with { type: "json" }
 
 const { drip, flood, make, never, raw, reply, reset } = Receiver
@@ -174,6 +176,88 @@ describe("HttpSender", () => {
     }).pipe(Effect.provide(sender()))
   )
 })
+
+describe("HttpSender, with headers of webhooks", () => {
+  const sets = scaled(1_000, 10_000)
+
+  it.live(
+    `sends every one of ${sets} random sets that may be registered (SEC-39)`,
+    () =>
+      Effect.gen(function* () {
+        const receiver = yield* make()
+        const random = randomHeaders(39)
+        let refused = 0
+        for (let sent = 0; sent < sets;) {
+          const headers = random()
+          if (problems(headers).length > 0) {
+            refused++
+            continue
+          }
+          sent++
+          const said = JSON.stringify(headers)
+          const outcome = yield* outcomeOf(receiver.url, { headers, body: null })
+          assert.strictEqual(short(outcome), "200", said)
+          const {
+            host: _,
+            connection,
+            "accept-encoding": identity,
+            ...rest
+          } = {
+            ...receiver.requests.at(-1)?.headers
+          }
+          assert.deepStrictEqual([connection, identity], ["keep-alive", "identity"])
+          delete rest["content-length"]
+          assert.deepStrictEqual(
+            Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, String(value)])),
+            Object.fromEntries(
+              Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])
+            ),
+            said
+          )
+        }
+        assert.isAbove(refused, sets / 20)
+        assert.strictEqual(receiver.accepted(), 1)
+      }).pipe(Effect.provide(sender())),
+    { timeout: 120_000 }
+  )
+})
+
+/** Makes sets of headers, most of which may be registered: all tokens, all bytes of values, all sizes. */
+const randomHeaders = (seed: number) => {
+  let state = seed
+  // mulberry32, so that a failure can be repeated.
+  const next = () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+  const below = (limit: number) => Math.floor(next() * limit)
+  const textOf = (alphabet: string, length: number) =>
+    Array.from({ length }, () => alphabet[below(alphabet.length)]).join("")
+  const token = "ABCXYZabcxyz019!#$%&'*+.^_`|~-"
+  const printable = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).join("")
+  const special = [
+    "Authorization",
+    "Cookie",
+    "Host",
+    "Accept",
+    "Range",
+    "Set-Cookie",
+    "TE",
+    "If-Match"
+  ]
+  return (): Record<string, string> =>
+    Object.fromEntries(
+      Array.from({ length: below(22) }, () => [
+        below(8) === 0 ? special[below(special.length)]! : textOf(token, 1 + below(20)),
+        textOf(
+          below(300) === 0 ? `${printable}\u00e9\n` : `${printable}\t`,
+          below(below(9) === 0 ? 900 : 30)
+        ).trim()
+      ])
+    )
+}
 
 describe("HttpSender, with bodies of answers", () => {
   const head = (status: string, headers = "") => `HTTP/1.1 ${status}\r\n${headers}\r\n`

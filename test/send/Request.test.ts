@@ -2,11 +2,11 @@
  * What goes on the wire, byte for byte and header for header.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option, Redacted, Result, Schema } from "effect"
+import { Cause, Effect, Exit, Option, Redacted, Result, Schema } from "effect"
 import type { Refused } from "../../src/domain/Attempt.ts"
 import * as Secret from "../../src/domain/Secret.ts"
 import { SignatureName } from "../../src/domain/Signature.ts"
-import { deliveryOf, fromUuid } from "../../src/domain/TypeId.ts"
+import { deliveryOf, fromUuid, toUuid } from "../../src/domain/TypeId.ts"
 import { version } from "../../src/domain/Version.ts"
 import { healthy, type Webhook, WebhookSettings } from "../../src/domain/Webhook.ts"
 import { pairOf } from "../../src/send/Ed25519.ts"
@@ -231,7 +231,11 @@ describe("build", () => {
         "content-type": "text/plain",
         "user-agent": "mine",
         "webhook-id": "mine",
-        "posthaste-attempt": "9",
+        "Webhook-Signature": "mine",
+        "Posthaste-Attempt": "9",
+        Traceparent: "mine",
+        HOST: "mine",
+        "X-Forwarded-For": "mine",
         "x-signature": "mine",
         "X-TIMESTAMP": "mine"
       }
@@ -257,6 +261,33 @@ describe("build", () => {
       )
       assert.strictEqual(rest["content-type"], "application/json")
       assert.strictEqual(rest["posthaste-attempt"], "1")
+    })
+  )
+
+  it.effect("carries a trace only where the webhook asks for one, a span for each attempt", () =>
+    Effect.gen(function* () {
+      const message = published("{}")
+      const traceOf = (webhook: Webhook, attempts: number) =>
+        Effect.map(request(webhook, message, attempts), ({ headers }) => headers["traceparent"])
+      const silent = yield* request(webhookOf(), message)
+      for (const name of Object.keys(silent.headers)) assert.notMatch(name, /^(?:trace|b3|baggage)/)
+      const asking = webhookOf({ traceHeaders: true })
+      const first = yield* traceOf(asking, 0)
+      const trace = toUuid(message.id).replaceAll("-", "")
+      assert.match(first ?? "", new RegExp(`^00-${trace}-[0-9a-f]{16}-01$`))
+      assert.strictEqual(yield* traceOf(asking, 0), first)
+      assert.notStrictEqual(yield* traceOf(asking, 1), first)
+    })
+  )
+
+  it.effect("makes nothing of a webhook of which a part cannot be read", () =>
+    Effect.gen(function* () {
+      for (const part of ["auth", "headers"] as const) {
+        const exit = yield* Effect.exit(
+          request(webhookOf({}, { unreadable: [part] }), published("{}"))
+        )
+        assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause), part)
+      }
     })
   )
 })
