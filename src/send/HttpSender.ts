@@ -274,6 +274,10 @@ class ClientConnection implements Connection {
     emitter.on("error", ignore)
   }
 
+  get brokenBy(): Error | undefined {
+    return this.#dial.brokenBy
+  }
+
   get stage(): Stage {
     return this.#dial.stage
   }

@@ -2,14 +2,14 @@
  * Names the three suites, so that each can be run alone: `unit` needs nothing but Node, `postgres`
  * needs PostgreSQL binaries, `process` also starts the service as a child process.
  *
- * A test file belongs to `process` when it lies in test/process/, to `postgres` when its name ends
+ * A test file belongs to `process` when it lies in test/process/ or test/hostile/, to `postgres` when its name ends
  * in `.postgres.test.ts`, and to `unit` otherwise.
  */
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
-const processTests = "test/process/**/*.test.ts"
+const processTests = ["test/process/**/*.test.ts", "test/hostile/**/*.test.ts"]
 const postgresTests = "test/**/*.postgres.test.ts"
 // Vitest would leave one core idle, which on a machine of two is half of it.
 const maxWorkers = availableParallelism()
@@ -24,7 +24,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: [processTests, postgresTests],
+          exclude: [...processTests, postgresTests],
           maxWorkers,
           // Ends what hangs; a busy machine is no reason to fail.
           testTimeout: 30_000
@@ -35,7 +35,7 @@ export default defineConfig({
         test: {
           name: "postgres",
           include: [postgresTests],
-          exclude: [processTests],
+          exclude: processTests,
           globalSetup,
           maxWorkers,
           testTimeout: 30_000,
@@ -46,7 +46,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "process",
-          include: [processTests],
+          include: processTests,
           globalSetup,
           // Real time and kills want the machine for themselves: one file at a time, after the rest.
           maxWorkers: 1,

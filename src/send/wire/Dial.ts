@@ -148,6 +148,8 @@ type Opened = (...result: [null, Net.Socket] | [Error, null]) => void
 /** Opens a socket once. */
 export class Dial {
   stage: Stage = "connect"
+  /** The first error of an open TLS connection, if it had one. */
+  brokenBy: Error | undefined
   readonly #target: Target
   readonly #sessions: TlsSessions
   #socket: Net.Socket | undefined
@@ -313,6 +315,12 @@ export class Dial {
     socket.on("session", (fresh) => this.#sessions.set(key, fresh))
     socket.once("secureConnect", () => {
       socket.off("error", fail)
+      // What TLS says first is the cause; the end of the connection that follows is not.
+      socket.once("error", (error) => {
+        this.brokenBy = error
+        // Node leaves open what TLS found broken, and a request on it would wait for its deadline.
+        socket.destroy()
+      })
       this.stage = "open"
       done(null, socket)
     })

@@ -40,6 +40,8 @@ export interface Connection {
   /** Whether it carried a request before. */
   readonly reused: boolean
   readonly stage: Stage
+  /** What broke it, where that is known better than from the error that it ended with. */
+  readonly brokenBy: Error | undefined
   readonly dispatch: (
     request: {
       readonly path: string
@@ -163,7 +165,10 @@ export class Exchange implements Timed {
       this.#end(false)
       return this.#resume(this.#context.onNewConnection(this.#request, this.#startedAt))
     }
-    this.#finish(failureOf(error, this.#connection.stage, this.#request.url), false)
+    this.#finish(
+      failureOf(this.#connection.brokenBy ?? error, this.#connection.stage, this.#request.url),
+      false
+    )
   }
 
   #respond(bodyError: string | null, isComplete: boolean): void {
