@@ -27,6 +27,7 @@ import { Settler, type SettlerOptions } from "./settle/Settler.ts"
 import { Census } from "./store/Census.ts"
 import { DeliveryLog } from "./store/DeliveryLog.ts"
 import { DeliveryQueue } from "./store/DeliveryQueue.ts"
+import { HoldRepo } from "./store/HoldRepo.ts"
 import { Ids } from "./store/Ids.ts"
 import { MemoryTables } from "./store/MemoryTables.ts"
 import { MessageRepo } from "./store/MessageRepo.ts"
@@ -65,7 +66,13 @@ export const layer = (options: EngineOptions = {}) =>
     Layer.provide(NodeDns.layer)
   )
 
-const repos = Layer.mergeAll(MessageRepo.layer, DeliveryQueue.layer, TenantRepo.layer, Census.layer)
+const repos = Layer.mergeAll(
+  MessageRepo.layer,
+  DeliveryQueue.layer,
+  HoldRepo.layer,
+  TenantRepo.layer,
+  Census.layer
+)
 
 /**
  * The stores in SQL: migrated, kept in shape, and owned by this engine alone. They need a `Database`
@@ -86,7 +93,12 @@ export const layerStores = Layer.mergeAll(
 /** The stores in memory. Nothing survives the process. */
 export const layerStoresMemory = Layer.merge(DeliveryLog.layerMemory, TenantErasure.layer).pipe(
   Layer.provideMerge(
-    Layer.mergeAll(MessageRepo.layerMemory, DeliveryQueue.layerMemory, TenantRepo.layerMemory)
+    Layer.mergeAll(
+      MessageRepo.layerMemory,
+      DeliveryQueue.layerMemory,
+      HoldRepo.layerMemory,
+      TenantRepo.layerMemory
+    )
   ),
   Layer.provideMerge(WebhookRepo.layerMemory),
   Layer.provideMerge(Layer.merge(MemoryTables.layer, Ownership.layerMemory))

@@ -11,6 +11,7 @@ import { findPackageJSON, stripTypeScriptTypes } from "node:module"
 import * as path from "node:path"
 import { pathToFileURL } from "node:url"
 import { Format, methodOf, problems as formatProblems } from "../src/domain/Format.ts"
+import { defaultVerdicts } from "../src/domain/OnFailure.ts"
 import { presets, type RetryPolicy } from "../src/domain/RetryPolicy.ts"
 import { AnySecretText, decode, keyOf } from "../src/domain/Secret.ts"
 import { Signature } from "../src/domain/Signature.ts"
@@ -178,6 +179,14 @@ describe("The README's tables", () => {
       table("`format`").map(([cell = ""]) => codesOf(cell)[0]),
       [...Format.literals]
     )
+  })
+
+  it("name every class of failures with its verdict", () => {
+    const rows = table("class").flatMap(([classes = "", , verdict = ""]) =>
+      codesOf(classes).map((of) => [of, codesOf(verdict)[0]])
+    )
+    assert.deepStrictEqual<unknown>(Object.fromEntries(rows), defaultVerdicts)
+    assert.lengthOf(rows, Object.keys(defaultVerdicts).length)
   })
 
   it("show URLs and methods that go with the formats", () => {

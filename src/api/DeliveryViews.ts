@@ -35,6 +35,9 @@ export const AttemptView = Schema.Struct({
   class: AttemptClass,
   statusCode: Schema.NullOr(Schema.Int),
   error: Schema.NullOr(Schema.String),
+  advice: Schema.NullOr(
+    Schema.String.annotate({ description: "What whoever owns the receiver can do about it" })
+  ),
   responseHeaders: Schema.NullOr(Schema.Record(Schema.String, Schema.String)),
   responseTruncated: Schema.Boolean,
   responseBody: Schema.optionalKey(Schema.NullOr(Schema.String)),

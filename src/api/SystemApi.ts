@@ -12,6 +12,9 @@ export const Check = Schema.Literals(["ok", "failed"])
 
 const readiness = {
   checks: Schema.Struct({ database: Check, migrations: Check, lanes: Check }),
+  sending: Schema.Literals(["on", "held"]).annotate({
+    description: "held while a person stops all sending; messages are accepted all the same"
+  }),
   durability: Schema.Literals(["process", "power-loss"]).annotate({
     description: "What an accepted message survives"
   }),

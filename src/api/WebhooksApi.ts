@@ -10,6 +10,7 @@ import { Auth, AuthEncoded } from "../domain/Auth.ts"
 import { EventTypePattern } from "../domain/EventType.ts"
 import { Format, Method } from "../domain/Format.ts"
 import { IdempotencyConflict } from "../domain/Message.ts"
+import { OnFailure } from "../domain/OnFailure.ts"
 import { RequestHeaders } from "../domain/RequestHeaders.ts"
 import { AnySecretText } from "../domain/Secret.ts"
 import { Signature } from "../domain/Signature.ts"
@@ -20,6 +21,7 @@ import {
   CircuitState,
   ClientErrors,
   DisabledReason,
+  Rate,
   SecretUnreadable,
   UrlNotAllowed,
   WebhookNotFound,
@@ -98,7 +100,19 @@ const optional = {
       description: "What a 4xx other than 408, 410, 425 and 429 means; retry when absent"
     })
   ),
+  onFailure: Schema.optionalKey(
+    OnFailure.annotate({
+      description:
+        "What follows from a failure of each class, before clientErrors and the defaults: retry, " +
+        "exhaust the delivery, exhaust it and disable the webhook, or keep it and pause the webhook"
+    })
+  ),
   concurrency: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.concurrency)),
+  rate: Schema.optionalKey(
+    Schema.NullOr(Rate).annotate({
+      description: "At most `limit` attempts begin within any `perMs`; none when absent or null"
+    })
+  ),
   circuit: Schema.optionalKey(Schema.toEncoded(CircuitSettings)),
   disableAfter: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.disableAfter)),
   alertAt: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.alertAt))
@@ -167,7 +181,9 @@ const view = {
   timeoutMs: Schema.Int,
   retry: Schema.toType(WebhookSettings.fields.retry),
   clientErrors: ClientErrors,
+  onFailure: OnFailure,
   concurrency: Schema.Int,
+  rate: Schema.NullOr(Rate),
   circuit: Schema.Struct({
     failures: Schema.Int,
     openMs: Schema.Int,

@@ -9,8 +9,8 @@
  *  exhausted     held            pending, waiting and held may be cancelled
  * ```
  *
- * `held` is not stored: it is `pending` or `waiting` while the webhook is paused, disabled or its
- * circuit is not closed. `delivered`, `exhausted` and `cancelled` are final until someone redelivers.
+ * `held` is not stored: it is `pending` or `waiting` while all sending is held, the webhook is paused or
+ * disabled, or its circuit is not closed. `delivered`, `exhausted` and `cancelled` are final until someone redelivers.
  */
 import * as Schema from "effect/Schema"
 import { problem } from "./Problem.ts"

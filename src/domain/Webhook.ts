@@ -8,7 +8,8 @@
  *     └──────────────────┘        └──────────────────────────┘
  * ```
  *
- * A person pauses, the engine disables. In both states deliveries are held, never dropped.
+ * A person pauses, at once or by `onFailure`; the engine disables. In both states deliveries are held,
+ * never dropped.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -16,6 +17,7 @@ import * as Schema from "effect/Schema"
 import { type Auth, headerOf } from "./Auth.ts"
 import { EventTypePattern } from "./EventType.ts"
 import { Format, problems as formatProblems, Method } from "./Format.ts"
+import { OnFailure } from "./OnFailure.ts"
 import { problem, ProblemItem } from "./Problem.ts"
 import { Retry } from "./RetryPolicy.ts"
 import type { Secret, SecretKind } from "./Secret.ts"
@@ -27,9 +29,15 @@ import type { TenantId, WebhookId } from "./TypeId.ts"
 export const WebhookStatus = Schema.Literals(["enabled", "paused", "disabled"])
 export type WebhookStatus = typeof WebhookStatus.Type
 
-/** Why the engine disabled a webhook. */
-export const DisabledReason = Schema.Literals(["failing", "gone"])
+/** Why the engine stopped a webhook: `on_failure` where the webhook's own `onFailure` says so. */
+export const DisabledReason = Schema.Literals(["failing", "gone", "on_failure"])
 export type DisabledReason = typeof DisabledReason.Type
+
+/** How the engine stops a webhook. It pauses only where `onFailure` asks for that. */
+export interface Stop {
+  readonly status: "paused" | "disabled"
+  readonly reason: DisabledReason
+}
 
 /** A caller's own id: anything printable that cannot be mistaken for a path. */
 export const Uid = Schema.String.check(
@@ -70,7 +78,17 @@ export const DisableAfter = Schema.Struct({
 })
 export type DisableAfter = typeof DisableAfter.Type
 
-/** What a 4xx other than 408, 410, 425 and 429 means: try again, or exhausted at once. */
+/** How many attempts may begin within any `perMs`, retries and probes included. */
+export const Rate = Schema.Struct({
+  limit: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 })),
+  perMs: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: day }))
+})
+export type Rate = typeof Rate.Type
+
+/**
+ * What a 4xx other than 408, 410, 425 and 429 means: try again, or exhausted at once. The short form
+ * of `status_4xx` in `onFailure`, which comes first.
+ */
 export const ClientErrors = Schema.Literals(["retry", "permanent"])
 export type ClientErrors = typeof ClientErrors.Type
 
@@ -88,7 +106,9 @@ export const WebhookSettings = Schema.Struct({
   ),
   retry: Retry.pipe(byDefault("standard")),
   clientErrors: ClientErrors.pipe(byDefault("retry")),
+  onFailure: OnFailure.pipe(byDefault({})),
   concurrency: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 256 })).pipe(byDefault(10)),
+  rate: Schema.NullOr(Rate).pipe(byDefault(null)),
   circuit: CircuitSettings.pipe(byDefault({})),
   disableAfter: DisableAfter.pipe(byDefault({ durationMs: 5 * day })),
   alertAt: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 })))
@@ -154,7 +174,7 @@ export const problems = (
   { auth, headers, settings, url }: Pick<WebhookFields, "auth" | "headers" | "settings" | "url">,
   kind: SecretKind
 ): ReadonlyArray<WebhookProblem> => {
-  const { format, method, signature, template } = settings
+  const { clientErrors, format, method, onFailure, signature, template } = settings
   const given = { format, method: method ?? undefined, template: template ?? undefined }
   const secretMessage = secretProblem(signature, kind)
   return [
@@ -164,7 +184,10 @@ export const problems = (
       message: "The signature of the webhook sets this header"
     })),
     ...authProblems(auth, headers, signature, url),
-    ...(secretMessage === undefined ? [] : [{ path: ["signature"], message: secretMessage }])
+    ...(secretMessage === undefined ? [] : [{ path: ["signature"], message: secretMessage }]),
+    ...(clientErrors === "permanent" && (onFailure.status_4xx ?? "exhaust") !== "exhaust"
+      ? [{ path: ["onFailure", "status_4xx"], message: "clientErrors says permanent: exhaust" }]
+      : [])
   ]
 }
 

@@ -19,6 +19,7 @@ import { DeliveryStream, type DeliveryStreamOptions } from "./DeliveryStream.ts"
 import { Docs } from "./Docs.ts"
 import { Draining } from "./Draining.ts"
 import { Edge } from "./Edge.ts"
+import { HoldHandlers } from "./HoldHandlers.ts"
 import { JsonBodyLayer } from "./JsonBodyLayer.ts"
 import { MessagesHandlers } from "./MessagesHandlers.ts"
 import { MetricsRoute } from "./MetricsRoute.ts"
@@ -61,6 +62,7 @@ export const routes = (options: HttpOptions = {}) => {
         MessagesHandlers({ maxBodyBytes }),
         DeliveriesHandlers,
         TenantsHandlers,
+        HoldHandlers,
         SystemHandlers
       ]),
       Layer.provide([

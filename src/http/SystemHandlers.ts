@@ -36,7 +36,12 @@ export const SystemHandlers = HttpApiBuilder.group(
       ready: Effect.fnUntraced(function* () {
         const parts = yield* checks
         const { durability } = database
-        const about = { checks: parts, durability, egress: yield* sender.egress }
+        const about = {
+          checks: parts,
+          sending: (yield* lanes.isHeld) ? ("held" as const) : ("on" as const),
+          durability,
+          egress: yield* sender.egress
+        }
         return Object.values(parts).every((part) => part === "ok")
           ? { status: "ready" as const, ...about }
           : { status: "unavailable" as const, ...about }

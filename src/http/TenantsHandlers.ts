@@ -10,11 +10,12 @@ import { Api } from "../api/Api.ts"
 import { Caller } from "../api/Authorization.ts"
 import { isRef } from "../api/Fields.ts"
 import { pageRequest } from "../api/Page.ts"
-import { KeyNotFound, type NewApiKey, ScopeMissing, TenantNotFound } from "../domain/Tenant.ts"
+import { KeyNotFound, type NewApiKey, TenantNotFound } from "../domain/Tenant.ts"
 import { KeyId, parse, type TenantId } from "../domain/TypeId.ts"
 import { TenantErasure } from "../store/TenantErasure.ts"
 import { TenantRepo } from "../store/TenantRepo.ts"
 import { idempotencyOf } from "./Idempotency.ts"
+import { operator } from "./Operator.ts"
 import { invalidAt } from "./RequestProblemsLayer.ts"
 import { unavailable } from "./StoreFaults.ts"
 
@@ -155,13 +156,6 @@ export const TenantsHandlers = HttpApiBuilder.group(
       }, unavailable)
     })
   })
-)
-
-/** Lets callers pass whose key belongs to no tenant. */
-const operator = Effect.flatMap(Caller, ({ ownTenantId }) =>
-  ownTenantId === null
-    ? Effect.void
-    : Effect.fail(new ScopeMissing({ detail: "This needs an admin key that belongs to no tenant" }))
 )
 
 const keyIdOf = (text: string): Effect.Effect<KeyId, KeyNotFound> =>

@@ -4,6 +4,7 @@
 import { Option, Redacted, Result } from "effect"
 import type { AttemptView, DeliveryView } from "../api/DeliveryViews.ts"
 import type { SecretView, WebhookView } from "../api/WebhooksApi.ts"
+import { advice } from "../domain/Advice.ts"
 import { masked } from "../domain/Auth.ts"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Delivery } from "../domain/Delivery.ts"
@@ -37,7 +38,9 @@ export const webhookView = (webhook: Webhook, now: number): WebhookView => {
     timeoutMs: settings.timeoutMs,
     retry: settings.retry,
     clientErrors: settings.clientErrors,
+    onFailure: settings.onFailure,
     concurrency: settings.concurrency,
+    rate: settings.rate,
     circuit: { ...settings.circuit, state: circuitState(health, now) },
     disableAfter: settings.disableAfter,
     alertAt: settings.alertAt,
@@ -99,6 +102,7 @@ export const attemptView = (attempt: Attempt, withBody: boolean): AttemptView =>
     class: attempt.class,
     statusCode: attempt.statusCode,
     error: attempt.error,
+    advice: advice(attempt.class),
     responseHeaders: attempt.responseHeaders,
     responseTruncated: attempt.responseTruncated,
     ...(withBody

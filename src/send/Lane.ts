@@ -12,7 +12,9 @@
  * A lane sends only while its gate is open: the webhook is enabled, not throttled, and its circuit
  * is closed; half open lets one through. A closed gate empties the mailbox into the store, so a dead
  * webhook holds no memory. After it the lane starts slowly: one attempt at a time, then two, four and
- * so on, one more with each success, as TCP does (RFC 5681, section 3.1). First try and tenth try take the same way.
+ * so on, one more with each success, as TCP does (RFC 5681, section 3.1). A webhook with a rate has a
+ * bucket of tokens, one for each attempt; while it is empty the mailbox waits for the next token.
+ * First try and tenth try take the same way.
  *
  * Whatever a receiver does ends in `settle`. A defect while one delivery is handled is logged and
  * that delivery is put off for a minute; its lane goes on.
@@ -32,7 +34,7 @@ import {
 } from "effect"
 import { classify, type NotSent, type Outcome, type Refused } from "../domain/Attempt.ts"
 import type { DeliveryId, WebhookId } from "../domain/TypeId.ts"
-import { circuitState, type UrlNotAllowed, type Webhook } from "../domain/Webhook.ts"
+import type { UrlNotAllowed, Webhook } from "../domain/Webhook.ts"
 import type { Circuit } from "../settle/Circuit.ts"
 import type { Settler } from "../settle/Settler.ts"
 import type { DeliveryQueue, DueDelivery } from "../store/DeliveryQueue.ts"
@@ -40,8 +42,10 @@ import type { StoreError } from "../store/StoreError.ts"
 import { log } from "../telemetry/Log.ts"
 import type { AddressGuard } from "./AddressGuard.ts"
 import type { Authenticator } from "./Authenticator.ts"
+import * as Gate from "./Gate.ts"
 import type { Sent } from "./HttpSender.ts"
 import { fits, type Memory } from "./Memory.ts"
+import * as Rate from "./Rate.ts"
 import { build } from "./Request.ts"
 import type { Signer } from "./Signer.ts"
 
@@ -72,21 +76,18 @@ export interface LaneContext {
   readonly clock: Clock.Clock
   readonly slots: PartitionedSemaphore.PartitionedSemaphore<WebhookId>
   readonly memory: Memory
+  /** What lanes that left had taken of their rates, until it is back. */
+  readonly buckets: Map<WebhookId, Rate.Bucket>
   readonly options: LaneOptions
   /** Lives as long as all lanes; what is being settled outlives a restart of its lane in it. */
   readonly scope: Scope.Scope
   readonly isDraining: () => boolean
+  /** Tells whether a person holds all sending. */
+  readonly isHeld: () => boolean
   /** Called in the turn in which a lane decides to leave, with when it has to come back, if ever. */
   readonly onLeave: (lane: Lane, backlogAt: number | null) => void
   /** Called whenever an attempt in flight has ended and is settled. */
   readonly onEnded: () => void
-}
-
-/** What may be sent now, and when more may, if time alone changes it. */
-interface Gate {
-  readonly workersMax: number
-  /** Epoch milliseconds. */
-  readonly until: number | null
 }
 
 /** A running or resting lane, as the registry sees it. */
@@ -154,23 +155,12 @@ export const make = (
   // Reserved, in the mailbox or in flight; true while the store has the row in `owed`.
   const held = new Map<DeliveryId, boolean>()
   const changed = Latch.makeUnsafe(true)
+  const bucket = context.buckets.get(webhook.id) ?? Rate.make()
 
-  const gate = (now: number): Gate => {
-    if (webhook.status !== "enabled") return closed
-    const health = settler.health(webhook)
-    if (health.throttledUntil !== null && health.throttledUntil > now) {
-      return { workersMax: 0, until: health.throttledUntil }
-    }
-    if (waitsUntil > now) return { workersMax: 0, until: waitsUntil }
-    switch (circuitState(health, now)) {
-      case "open":
-        return { workersMax: 0, until: health.circuitOpenUntil }
-      case "half_open":
-        return { workersMax: 1, until: null }
-      case "closed":
-        return { workersMax: Math.min(webhook.settings.concurrency, ramp), until: null }
-    }
-  }
+  const gate = (now: number): Gate.Gate =>
+    context.isHeld()
+      ? Gate.closed
+      : Gate.gate(webhook, settler.health(webhook), { ramp, waitsUntil }, now)
 
   const hold = (delivery: DueDelivery, owed: boolean) => {
     held.set(delivery.id, owed)
@@ -248,7 +238,9 @@ export const make = (
   const attempt = Effect.fnUntraced(
     function* (delivery: DueDelivery) {
       const now = yield* Clock.currentTimeMillis
+      const { rate } = webhook.settings
       if (context.isDraining() || gate(now).workersMax === 0) return false
+      if (rate !== null && !bucket.take(rate, now)) return false
       const request = Result.flatMap(url, (url) => build(webhook, url, delivery, now, signer))
       memory.inFlight++
       const sent = yield* (
@@ -263,9 +255,10 @@ export const make = (
           Exit.isSuccess(exit) && wasMade(exit.value) ? Effect.void : Effect.sync(ended)
         )
       )
-      if (Option.isNone(sent)) return false
-      if (sent.value.outcome._tag === "NotSent") {
-        yield* wait(sent.value.outcome)
+      const outcome = Option.isSome(sent) ? sent.value.outcome : null
+      if (Option.isNone(sent) || outcome?._tag === "NotSent") {
+        if (rate !== null) bucket.putBack()
+        if (outcome?._tag === "NotSent") yield* wait(outcome)
         return false
       }
       waits = 0
@@ -289,8 +282,14 @@ export const make = (
       ? 0
       : gate(clock.currentTimeMillisUnsafe()).workersMax
 
+  /** The number of attempts that the rate lets begin now. */
+  const paceMax = () => {
+    const { rate } = webhook.settings
+    return rate === null ? Infinity : bucket.left(rate, clock.currentTimeMillisUnsafe())
+  }
+
   const work = Effect.gen(function* () {
-    while (workers <= workersMax()) {
+    while (workers <= workersMax() && paceMax() > 0) {
       const delivery = mailbox.shift()
       if (delivery === undefined) return
       const made = yield* PartitionedSemaphore.withPermit(slots, webhook.id)(attempt(delivery))
@@ -369,19 +368,24 @@ export const make = (
     // What the store has due matters when the gate lets it out.
     const nextAt = backlogAt === null || stopped ? null : Math.max(backlogAt, until ?? 0)
     const busy = workers > 0 || held.size > 0
-    if (busy && (nextAt === null || nextAt <= now)) {
+    const { rate } = webhook.settings
+    const isPaced = rate !== null && mailbox.length > 0 && bucket.left(rate, now) === 0
+    const pacedAt = isPaced ? bucket.nextAt(rate, now) : null
+    if (busy && pacedAt === null && (nextAt === null || nextAt <= now)) {
       // Workers open the latch when they end and when the mailbox runs low.
       yield* changed.await
       return true
     }
     const restMs = Math.min(
       busy ? Infinity : stopped ? 0 : idleMs,
-      nextAt === null ? Infinity : Math.max(0, nextAt - now)
+      nextAt === null || (busy && nextAt <= now) ? Infinity : Math.max(0, nextAt - now),
+      pacedAt === null ? Infinity : pacedAt - now
     )
     const woken = yield* Effect.timeoutOption(changed.await, restMs)
     if (Option.isSome(woken) || changed.isOpen() || busy) return true
     if (nextAt !== null && nextAt <= (yield* Clock.currentTimeMillis)) return true
     // From here to the end of the turn nothing can be handed over: nothing gets lost.
+    if (rate !== null) Rate.leave(context.buckets, webhook, bucket, now)
     context.onLeave(lane, nextAt)
     return false
   })
@@ -397,7 +401,11 @@ export const make = (
       } else if (isBehind() && isLow()) {
         yield* refill(open)
       }
-      for (let free = Math.min(workersMax() - workers, mailbox.length); free > 0; free--) {
+      for (
+        let free = Math.min(workersMax() - workers, mailbox.length, paceMax());
+        free > 0;
+        free--
+      ) {
         workers++
         yield* Effect.forkChild(work)
       }
@@ -421,6 +429,8 @@ export const make = (
       const now = clock.currentTimeMillisUnsafe()
       // What stands in line came first, and what the gate holds back needs no memory.
       if (queued || held.size >= mailboxMax || gate(now).workersMax === 0) return false
+      // What has to wait for its turn for long waits where it costs no memory.
+      if (webhook.settings.rate !== null && mailbox.length >= refillMax) return false
       if (!fits(memory, delivery.message.body.length)) return false
       hold(delivery, true)
       return true
@@ -446,8 +456,6 @@ export const make = (
   }
   return lane
 }
-
-const closed: Gate = { workersMax: 0, until: null }
 
 /** A store that is away is asked again: after 100 ms, then ever later, up to every 5 seconds. */
 export const storeRetries = {

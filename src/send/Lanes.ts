@@ -29,6 +29,7 @@ import type { Webhook } from "../domain/Webhook.ts"
 import { Circuit } from "../settle/Circuit.ts"
 import { Settler } from "../settle/Settler.ts"
 import { DeliveryQueue, type DueDelivery } from "../store/DeliveryQueue.ts"
+import { HoldRepo } from "../store/HoldRepo.ts"
 import { Ownership } from "../store/Ownership.ts"
 import type { StoreError } from "../store/StoreError.ts"
 import { type WebhookChange, WebhookRepo } from "../store/WebhookRepo.ts"
@@ -73,6 +74,8 @@ export class Lanes extends Context.Service<
      * oldest of more than 1,024.
      */
     readonly changes: Stream.Stream<Delivery>
+    /** Tells whether a person holds all sending. */
+    readonly isHeld: Effect.Effect<boolean>
     /** Counts what is alive. */
     readonly stats: Effect.Effect<LaneStats>
   }
@@ -91,6 +94,7 @@ export class Lanes extends Context.Service<
         const memory = Memory.make(options)
         const ended = Latch.makeUnsafe()
         let draining = false
+        let held = false
         const lanes = new Map<WebhookId, Lane.Lane>()
         const moved = yield* Effect.acquireRelease(
           PubSub.sliding<Delivery>(unreadMax),
@@ -104,6 +108,7 @@ export class Lanes extends Context.Service<
           settler,
           clock,
           memory,
+          buckets: new Map(),
           options,
           // A scope of its own: the layer's takes nothing more in from the moment it begins to close.
           scope: yield* Effect.acquireRelease(Scope.make(), Scope.close),
@@ -113,6 +118,7 @@ export class Lanes extends Context.Service<
           guard: yield* AddressGuard,
           slots: PartitionedSemaphore.makeUnsafe({ permits: options.inFlightMax ?? 512 }),
           isDraining: () => draining,
+          isHeld: () => held,
           onLeave: (lane, backlogAt) => {
             const { id } = lane.webhook()
             if (lanes.get(id) === lane) lanes.delete(id)
@@ -143,6 +149,8 @@ export class Lanes extends Context.Service<
         /** Starts the lanes of webhooks whose backlog fell due. */
         const rouse = (ids: ReadonlyArray<WebhookId>) =>
           Effect.gen(function* () {
+            // What is due then is looked for when sending goes on.
+            if (held) return
             const now = yield* Clock.currentTimeMillis
             const resting = ids.filter((id) => !lanes.has(id))
             const found = resting.length === 0 ? [] : yield* webhooks.findMany(resting)
@@ -184,8 +192,28 @@ export class Lanes extends Context.Service<
         yield* reading(Metrics.held, () => memory.held)
         yield* reading(Metrics.heldBytes, () => memory.heldBytes)
 
+        /** Learns again what is due, as at a start. */
+        const readAgenda = Effect.map(queue.agenda, (entries) =>
+          entries.forEach(({ dueAt, webhookId }) => {
+            const lane = lanes.get(webhookId)
+            if (lane === undefined) agenda.note(webhookId, dueAt)
+            else lane.expect(dueAt, dueAt <= clock.currentTimeMillisUnsafe())
+          })
+        )
+        // Before anything is due: a hold holds from the start.
+        yield* (yield* HoldRepo).watch((isHeld) =>
+          Effect.gen(function* () {
+            if (isHeld === held) return
+            held = isHeld
+            lanes.forEach((lane) => lane.wake())
+            if (held) return yield* log("hold_begun")
+            yield* log("hold_ended")
+            yield* Effect.retry(readAgenda, Lane.storeRetries).pipe(Effect.orDie)
+          })
+        )
+
         const recovered = yield* queue.recover
-        for (const { dueAt, webhookId } of yield* queue.agenda) agenda.note(webhookId, dueAt)
+        yield* readAgenda
         if (recovered > 0) {
           yield* log("engine_recovered", { count: recovered })
         }
@@ -234,7 +262,10 @@ export class Lanes extends Context.Service<
 
         return Lanes.of({
           reserve: (webhook, delivery) =>
-            !draining && webhook.status === "enabled" && laneOf(webhook, "full").reserve(delivery),
+            !draining &&
+            !held &&
+            webhook.status === "enabled" &&
+            laneOf(webhook, "full").reserve(delivery),
           release: (deliveries) =>
             deliveries.forEach((delivery) => lanes.get(delivery.webhookId)?.release(delivery)),
           doubt: (deliveries) => {
@@ -259,6 +290,7 @@ export class Lanes extends Context.Service<
             return delivery
           }),
           changes: Stream.fromPubSub(moved),
+          isHeld: Effect.sync(() => held),
           stats: Effect.sync(() => ({
             lanes: lanes.size,
             held: memory.held,
@@ -302,8 +334,10 @@ const unreadMax = 1_024
 const logged = (change: WebhookChange): Effect.Effect<void> => {
   const about = { webhook: change.webhook.id, tenant: change.webhook.tenantId }
   if (change._tag === "Deleted") return log("webhook_deleted", about)
-  const { status } = change.webhook
+  const { disabledReason, status } = change.webhook
   if (change.previous === null || change.previous.status === status) return Effect.void
+  // What the engine stops an alert tells of.
+  if (disabledReason !== null) return Effect.void
   switch (status) {
     case "enabled":
       return log("webhook_resumed", about)

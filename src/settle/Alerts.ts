@@ -7,7 +7,7 @@
  */
 import { Context, Effect, Layer, PubSub, Stream } from "effect"
 import type { DeliveryId } from "../domain/TypeId.ts"
-import type { DisabledReason, Webhook, WebhookHealth } from "../domain/Webhook.ts"
+import type { DisabledReason, Stop, Webhook, WebhookHealth } from "../domain/Webhook.ts"
 import { log } from "../telemetry/Log.ts"
 import * as AutoDisable from "./AutoDisable.ts"
 
@@ -43,6 +43,8 @@ export type Alert =
   /** This share of the way to being disabled is covered: 0.5, 0.75 or 0.9. */
   | { readonly _tag: "Warning"; readonly webhook: Webhook; readonly share: number }
   | { readonly _tag: "Disabled"; readonly webhook: Webhook; readonly reason: DisabledReason }
+  /** The webhook's `onFailure` pauses it after such a failure. */
+  | { readonly _tag: "Paused"; readonly webhook: Webhook }
   /** The first success after a row of failures that had raised an alert. */
   | { readonly _tag: "Recovered"; readonly webhook: Webhook; readonly failures: number }
   | { readonly _tag: "Exhausted"; readonly webhook: Webhook; readonly deliveryId: DeliveryId }
@@ -52,8 +54,8 @@ export interface Change {
   readonly webhook: Webhook
   readonly before: WebhookHealth
   readonly after: WebhookHealth
-  /** Set when this attempt disables the webhook. */
-  readonly disable: DisabledReason | null
+  /** Set when this attempt stops the webhook. */
+  readonly stop: Stop | null
   /** Set when this attempt exhausts its delivery. */
   readonly exhausted: DeliveryId | null
   /** Epoch milliseconds. */
@@ -69,7 +71,7 @@ export interface Change {
  * alone, and none if it goes the whole way.
  */
 export const raisedBy = (change: Change): ReadonlyArray<Alert> => {
-  const { after, before, disable, exhausted, now, webhook } = change
+  const { after, before, exhausted, now, stop, webhook } = change
   const { alertAt, disableAfter } = webhook.settings
   const raised: Array<Alert> = []
   if (exhausted !== null) raised.push({ _tag: "Exhausted", webhook, deliveryId: exhausted })
@@ -83,8 +85,11 @@ export const raisedBy = (change: Change): ReadonlyArray<Alert> => {
   if (alertAt.includes(after.consecutiveFailures)) {
     raised.push({ _tag: "Failing", webhook, consecutiveFailures: after.consecutiveFailures })
   }
-  if (disable !== null) {
-    raised.push({ _tag: "Disabled", webhook, reason: disable })
+  if (stop !== null) {
+    const { reason, status } = stop
+    raised.push(
+      status === "paused" ? { _tag: "Paused", webhook } : { _tag: "Disabled", webhook, reason }
+    )
     return raised
   }
   const share = AutoDisable.warningsCrossed(
@@ -104,6 +109,8 @@ const write = (alert: Alert): Effect.Effect<void> => {
       return log("webhook_warning", { ...about, share: alert.share })
     case "Disabled":
       return log("webhook_disabled", { ...about, reason: alert.reason })
+    case "Paused":
+      return log("webhook_paused", { ...about, reason: "on_failure" })
     case "Recovered":
       return log("webhook_recovered", { ...about, failures: alert.failures })
     case "Exhausted":

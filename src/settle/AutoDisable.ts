@@ -1,7 +1,7 @@
 /**
  * Decides when uninterrupted failure disables a webhook, and how far on the way there it is.
  */
-import type { DisableAfter, DisabledReason, WebhookHealth } from "../domain/Webhook.ts"
+import type { DisableAfter, Stop, WebhookHealth } from "../domain/Webhook.ts"
 
 /**
  * Measures the way to being disabled: 0 while healthy, 1 when the count or the length of failure that
@@ -22,8 +22,9 @@ export const progress = (
 }
 
 /** Decides whether the progress made by a failure disables the webhook. */
-export const decide = (progress: number): DisabledReason | null =>
-  progress >= 1 ? "failing" : null
+export const decide = (progress: number): Stop | null => (progress >= 1 ? failing : null)
+
+const failing: Stop = { status: "disabled", reason: "failing" }
 
 /** Lists the shares at which a warning is due and that lie after `before`, up to `after`. */
 export const warningsCrossed = (before: number, after: number): ReadonlyArray<number> =>

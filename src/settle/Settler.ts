@@ -24,7 +24,7 @@ import {
 import { type Attempt, classify, describe, type Outcome } from "../domain/Attempt.ts"
 import { resolve } from "../domain/RetryPolicy.ts"
 import type { AttemptId, WebhookId } from "../domain/TypeId.ts"
-import type { DisabledReason, Webhook, WebhookHealth } from "../domain/Webhook.ts"
+import type { Stop, Webhook, WebhookHealth } from "../domain/Webhook.ts"
 import type { DeliveryLog } from "../store/DeliveryLog.ts"
 import type { DueDelivery } from "../store/DeliveryQueue.ts"
 import { Ids } from "../store/Ids.ts"
@@ -74,18 +74,18 @@ export class Settler extends Context.Service<
           webhooks.set(webhook.id, {
             health: { ...webhook.health, version },
             successWrittenAt: webhook.health.lastSuccessAt,
-            disabling: false
+            stopping: false
           })
           return circuit.adopt(webhook)
         }
 
         /** Carries the health of a webhook forward, in memory and without waiting. */
-        const carry = (made: AttemptMade, verdict: Verdict.Verdict, now: number): Step => {
+        const carry = (made: AttemptMade, rule: Verdict.Rule, now: number): Step => {
           const { outcome, webhook } = made
           const known = webhooks.get(webhook.id)
           const before = known === undefined ? webhook.health : known.health
           const snapshot = circuit.snapshot(webhook)
-          if (verdict._tag === "Delivered") {
+          if (rule === "deliver") {
             const after = Health.afterSuccess(before, now, snapshot)
             const writtenAt = known === undefined ? before.lastSuccessAt : known.successWrittenAt
             const writes =
@@ -96,48 +96,48 @@ export class Settler extends Context.Service<
               known.health = after
               if (writes) known.successWrittenAt = now
             }
-            return { known, before, after, writes, disable: null }
+            return { known, before, after, writes, stop: null }
           }
           const throttledUntil = Verdict.throttledUntil(outcome, now)
           const after = Health.afterFailure(before, now, snapshot, throttledUntil)
-          const disable = known?.disabling === true ? null : disables(webhook, verdict, after, now)
+          const stop = known?.stopping === true ? null : stopOf(made, rule, after, now)
           if (known !== undefined) {
             known.health = after
-            if (disable !== null) known.disabling = true
+            if (stop !== null) known.stopping = true
           }
-          return { known, before, after, writes: true, disable }
+          return { known, before, after, writes: true, stop }
         }
 
         const settle = Effect.fnUntraced(function* (made: AttemptMade) {
           const { delivery, outcome, webhook } = made
           const tries = delivery.tries + 1
           const now = yield* Clock.currentTimeMillis
-          const { clientErrors } = webhook.settings
-          const delay = Verdict.isRetryable(outcome, clientErrors)
+          const rule = Verdict.ruleOf(outcome, webhook.settings)
+          const delay = Verdict.isRetryable(rule)
             ? Option.getOrNull(yield* delayMs(resolve(webhook.settings.retry), tries))
             : null
-          const verdict = Verdict.decide({ outcome, now, delayMs: delay, clientErrors })
+          const verdict = Verdict.decide({ outcome, now, rule, delayMs: delay })
           const attempt = attemptOf(made, yield* ids.next("attempt"), verdict)
-          const { after, before, disable, known, writes } = carry(made, verdict, now)
+          const { after, before, stop, known, writes } = carry(made, rule, now)
           const written = yield* write({
             attempt,
             type: delivery.message.type,
             tries,
             health: writes ? after : null,
-            disable
+            stop
           })
           if (Result.isFailure(written)) {
-            // The next failure has to disable the webhook, as this one did not.
-            if (known !== undefined && disable !== null) known.disabling = false
+            // The next failure has to stop the webhook, as this one did not.
+            if (known !== undefined && stop !== null) known.stopping = false
             return yield* Effect.fail(written.failure)
           }
           count(made, attempt, context)
           if (isDebug) yield* logAttempt(attempt, verdict)
           if (before.circuitOpenUntil !== after.circuitOpenUntil) yield* logCircuit(made, after)
-          if (disable !== null) Metrics.webhooksDisabled.updateUnsafe(1, context)
+          if (stop?.status === "disabled") Metrics.webhooksDisabled.updateUnsafe(1, context)
           if (verdict._tag !== "Delivered" || before.consecutiveFailures > 0) {
             const exhausted = attempt.settled === "exhausted" ? delivery.id : null
-            for (const alert of raisedBy({ webhook, before, after, disable, exhausted, now })) {
+            for (const alert of raisedBy({ webhook, before, after, stop, exhausted, now })) {
               yield* alerts.raise(alert)
             }
           }
@@ -190,8 +190,8 @@ interface Known {
   health: WebhookHealth
   /** When a success last wrote the health, epoch milliseconds. */
   successWrittenAt: number | null
-  /** Set while the webhook is being disabled, so that attempts still in flight do not repeat it. */
-  disabling: boolean
+  /** Set while the webhook is being stopped, so that attempts still in flight do not repeat it. */
+  stopping: boolean
 }
 
 /** What an attempt changes about a webhook. */
@@ -201,18 +201,20 @@ interface Step {
   readonly after: WebhookHealth
   /** Whether the health has to be written. */
   readonly writes: boolean
-  readonly disable: DisabledReason | null
+  readonly stop: Stop | null
 }
 
-const disables = (
-  webhook: Webhook,
-  verdict: Verdict.Verdict,
+const stopOf = (
+  { outcome, webhook }: AttemptMade,
+  rule: Verdict.Rule,
   after: WebhookHealth,
   now: number
-): DisabledReason | null => {
+): Stop | null => {
   if (webhook.status !== "enabled") return null
-  if (verdict._tag === "Gone") return "gone"
-  return AutoDisable.decide(AutoDisable.progress(after, webhook.settings.disableAfter, now))
+  const stop = Verdict.stopBy(rule, outcome)
+  if (stop?.status === "disabled") return stop
+  const progress = AutoDisable.progress(after, webhook.settings.disableAfter, now)
+  return AutoDisable.decide(progress) ?? stop
 }
 
 const logAttempt = (attempt: Attempt, verdict: Verdict.Verdict): Effect.Effect<void> =>
@@ -282,6 +284,5 @@ const attemptOf = (made: AttemptMade, id: AttemptId, verdict: Verdict.Verdict): 
 const settledAs = {
   Delivered: "delivered",
   Again: null,
-  Exhausted: "exhausted",
-  Gone: "exhausted"
+  Exhausted: "exhausted"
 } as const

@@ -1,13 +1,14 @@
 /**
  * Decides what follows from an outcome.
  *
- * 2xx is delivered, whatever happened to the body after it. 410 means that nobody lives there any
- * more: the delivery is exhausted and the webhook disabled. What we refused to send cannot get better
- * by trying again. Everything else is tried again until the retry policy's attempts are used up,
- * but for client errors where the webhook calls them permanent.
+ * 2xx is delivered, whatever happened to the body after it. What a failure leads to goes by its class:
+ * the webhook's `onFailure`, then its `clientErrors`, then the default. By default everything is tried
+ * again until the retry policy's attempts are used up, but for 410, by which the receiver says that
+ * nobody lives there any more, and for what we refused to send.
  */
-import type { Outcome } from "../domain/Attempt.ts"
-import type { ClientErrors } from "../domain/Webhook.ts"
+import { classify, type Outcome } from "../domain/Attempt.ts"
+import { defaultVerdicts, type FailureVerdict } from "../domain/OnFailure.ts"
+import type { Stop, WebhookSettings } from "../domain/Webhook.ts"
 import { retryAt } from "./Backoff.ts"
 import { retryAfterAt } from "./RetryAfter.ts"
 
@@ -17,41 +18,53 @@ export type Verdict =
   /** Another attempt at `at`, epoch milliseconds. */
   | { readonly _tag: "Again"; readonly at: number }
   | { readonly _tag: "Exhausted" }
-  /** Exhausted, and so is the webhook: its receiver asked for nothing more, ever. */
-  | { readonly _tag: "Gone" }
 
 /** Decides about one attempt. */
 export const decide = (input: {
   readonly outcome: Outcome
   /** Epoch milliseconds. */
   readonly now: number
+  /** What `ruleOf` says of the outcome. */
+  readonly rule: Rule
   /** What the retry policy waits after this attempt, or null when its attempts are used up. */
   readonly delayMs: number | null
-  readonly clientErrors: ClientErrors
 }): Verdict => {
-  const { clientErrors, delayMs, now, outcome } = input
-  if (succeeded(outcome)) return delivered
-  if (outcome._tag === "Responded" && outcome.statusCode === 410) return gone
-  if (delayMs === null || !isRetryable(outcome, clientErrors)) return exhausted
+  const { delayMs, now, outcome, rule } = input
+  if (rule === "deliver") return delivered
+  if (delayMs === null || !isRetryable(rule)) return exhausted
   const asked = outcome._tag === "Responded" ? retryAfterAt(outcome.headers, now) : null
   return { _tag: "Again", at: retryAt({ now, delayMs, retryAfterAt: asked }) }
 }
 
-/** Tells whether the receiver took the message. */
-export const succeeded = (outcome: Outcome): boolean =>
-  outcome._tag === "Responded" && outcome.statusCode >= 200 && outcome.statusCode < 300
+/** What an outcome leads to under the settings of a webhook. */
+export type Rule = "deliver" | FailureVerdict
 
-/** Tells whether trying again can help, so that the retry policy has a say. */
-export const isRetryable = (outcome: Outcome, clientErrors: ClientErrors): boolean => {
-  if (outcome._tag !== "Responded") return outcome._tag !== "Refused"
-  const { statusCode } = outcome
-  if (succeeded(outcome) || statusCode === 410) return false
-  return clientErrors === "retry" || !isClientError(statusCode)
+/** Reads what an outcome leads to from the settings of the webhook. */
+export const ruleOf = (
+  outcome: Outcome,
+  { clientErrors, onFailure }: Pick<WebhookSettings, "clientErrors" | "onFailure">
+): Rule => {
+  const of = classify(outcome)
+  if (of === "status_2xx") return "deliver"
+  if (of === "not_sent") return "retry"
+  if (of !== "status_4xx") return onFailure[of] ?? defaultVerdicts[of]
+  if (outcome._tag === "Responded" && passing.has(outcome.statusCode)) return "retry"
+  return onFailure[of] ?? (clientErrors === "permanent" ? "exhaust" : defaultVerdicts[of])
 }
 
-/** Tells whether a status says that the request is wrong, not that the receiver is busy or late. */
-const isClientError = (status: number): boolean =>
-  status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429
+/** Statuses that say not that the request is wrong, but that it came too slowly or too early. */
+const passing: ReadonlySet<number> = new Set([408, 425])
+
+/** Tells whether the delivery may be tried again, so that the retry policy has a say. */
+export const isRetryable = (rule: Rule): boolean => rule === "retry" || rule === "pause"
+
+/** Tells how the rule for an outcome stops the webhook, or null when it does not. */
+export const stopBy = (rule: Rule, outcome: Outcome): Stop | null => {
+  if (rule === "pause") return { status: "paused", reason: "on_failure" }
+  if (rule !== "disable") return null
+  const isGone = outcome._tag === "Responded" && outcome.statusCode === 410
+  return { status: "disabled", reason: isGone ? "gone" : "on_failure" }
+}
 
 /**
  * Reads until when (epoch milliseconds) a receiver that has too much to do asks for no request at
@@ -64,4 +77,3 @@ export const throttledUntil = (outcome: Outcome, now: number): number | null =>
 
 const delivered: Verdict = { _tag: "Delivered" }
 const exhausted: Verdict = { _tag: "Exhausted" }
-const gone: Verdict = { _tag: "Gone" }

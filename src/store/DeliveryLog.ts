@@ -18,7 +18,7 @@ import {
   toUuid,
   type WebhookId
 } from "../domain/TypeId.ts"
-import type { DisabledReason, WebhookHealth } from "../domain/Webhook.ts"
+import type { Stop, WebhookHealth } from "../domain/Webhook.ts"
 import * as AttemptRow from "./AttemptRow.ts"
 import * as DeliveryLogMemory from "./DeliveryLogMemory.ts"
 import * as DeliveryRows from "./DeliveryRows.ts"
@@ -86,8 +86,8 @@ export interface Settlement {
   readonly tries: number
   /** The webhook's health after this attempt, or null when it need not be written. */
   readonly health: WebhookHealth | null
-  /** Set when this attempt disables the webhook. */
-  readonly disable: DisabledReason | null
+  /** Set when this attempt stops the webhook. */
+  readonly stop: Stop | null
 }
 
 /**
@@ -125,7 +125,7 @@ const make = Effect.gen(function* () {
       if (Number(owner) !== epoch) {
         return yield* Effect.die(new Fenced({ epoch: Number(owner), holder }))
       }
-      yield* refreshDisabled(webhooks, settlements)
+      yield* refreshStopped(webhooks, settlements)
       if (!announcer.isHeard()) return
       const statuses = loose.length === 0 ? noStatuses : yield* statusesOf(settlements, loose)
       yield* announcer.announce(settlements, (id) => statuses.get(id))
@@ -208,22 +208,22 @@ const makeMemory = Effect.gen(function* () {
     ...reading,
     settle: Effect.fnUntraced(function* (settlements) {
       const statuses = settle(settlements)
-      yield* refreshDisabled(webhooks, settlements)
+      yield* refreshStopped(webhooks, settlements)
       yield* announcer.announce(settlements, (id) => statuses.get(id))
     }),
     changes: announcer.changes
   })
 })
 
-/** Also when the webhooks were disabled before: an earlier call may not have come so far. */
-const refreshDisabled = (
+/** Also when the webhooks were stopped before: an earlier call may not have come so far. */
+const refreshStopped = (
   webhooks: WebhookRepo["Service"],
   settlements: ReadonlyArray<Settlement>
 ): Effect.Effect<void, StoreError> => {
-  const disabled = settlements.filter(({ disable }) => disable !== null)
-  return disabled.length === 0
+  const stopped = settlements.filter(({ stop }) => stop !== null)
+  return stopped.length === 0
     ? Effect.void
-    : webhooks.refresh([...new Set(disabled.map(({ attempt }) => attempt.webhookId))])
+    : webhooks.refresh([...new Set(stopped.map(({ attempt }) => attempt.webhookId))])
 }
 
 type Status = DeliveryChange["status"]

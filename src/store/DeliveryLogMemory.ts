@@ -19,7 +19,7 @@ export const make = Effect.gen(function* () {
   const { attempts, owed, waiting, webhooks } = tables
 
   const settleOne = (
-    { attempt, disable, health, tries }: Settled,
+    { attempt, stop, health, tries }: Settled,
     versions: ReadonlyMap<WebhookId, number>
   ) => {
     const { deliveryId: id, nextAt, number, settled, tenantId, webhookId } = attempt
@@ -51,11 +51,11 @@ export const make = Effect.gen(function* () {
     const isNews = health === null || health.version > (versions.get(webhookId) ?? 0)
     webhooks.set(
       webhookId,
-      disable !== null && webhook.status === "enabled" && isNews
+      stop !== null && webhook.status === "enabled" && isNews
         ? {
             ...fares,
-            status: "disabled",
-            disabledReason: disable,
+            status: stop.status,
+            disabledReason: stop.reason,
             updatedAt: attempt.startedAt + attempt.durationMs
           }
         : fares

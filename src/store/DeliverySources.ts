@@ -3,7 +3,7 @@
  *
  * ```
  *   owed ─────────► pending ─┐
- *   waiting, new ─► pending  ├─► held, while the webhook is stopped or its circuit is not closed
+ *   waiting, new ─► pending  ├─► held, while all is, its webhook is stopped or the circuit not closed
  *   waiting ──────► waiting ─┘
  *   attempt ──────► delivered, exhausted
  *   cancelled ────► cancelled

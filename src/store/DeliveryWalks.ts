@@ -34,8 +34,9 @@ export interface Walk {
   readonly looks: number
 }
 
-/** Whether a webhook keeps its deliveries back. */
-export const isHeld = `(w.status <> 'enabled' or h.circuit_open_until is not null)`
+/** Whether a webhook keeps its deliveries back, or everything is held. */
+export const isHeld = `(w.status <> 'enabled' or h.circuit_open_until is not null
+  or exists (select from hold))`
 
 /** A webhook with its health. */
 export const withHealth = "webhook w left join webhook_health h on h.webhook_id = w.id"

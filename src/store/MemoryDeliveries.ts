@@ -81,10 +81,10 @@ export const ids = (tables: Tables): ReadonlyArray<DeliveryId> => [
   ])
 ]
 
-const isHeld = ({ webhooks }: Tables, id: WebhookId): boolean => {
+const isHeld = ({ hold, webhooks }: Tables, id: WebhookId): boolean => {
   const webhook = webhooks.get(id)
   return (
     webhook !== undefined &&
-    (webhook.status !== "enabled" || webhook.health.circuitOpenUntil !== null)
+    (hold.size > 0 || webhook.status !== "enabled" || webhook.health.circuitOpenUntil !== null)
   )
 }

@@ -5,6 +5,7 @@
  */
 import { Context, Layer } from "effect"
 import type { Attempt } from "../domain/Attempt.ts"
+import type { Hold } from "../domain/Hold.ts"
 import type { Message } from "../domain/Message.ts"
 import type { ApiKey, Tenant } from "../domain/Tenant.ts"
 import type { DeliveryId, KeyId, MessageId, TenantId, WebhookId } from "../domain/TypeId.ts"
@@ -29,6 +30,8 @@ export class MemoryTables extends Context.Service<
     /** In the order of their numbers. */
     readonly attempts: Map<DeliveryId, Array<Attempt>>
     readonly cancelled: Map<DeliveryId, CancelledRow>
+    /** The hold of everything, while there is one. */
+    readonly hold: Map<"all", Hold>
   }
 >()("posthaste/store/MemoryTables") {
   static readonly layer = Layer.sync(MemoryTables, () =>
@@ -43,7 +46,8 @@ export class MemoryTables extends Context.Service<
       owed: new Map(),
       waiting: new Map(),
       attempts: new Map(),
-      cancelled: new Map()
+      cancelled: new Map(),
+      hold: new Map()
     })
   )
 }

@@ -37,7 +37,14 @@ export class MigrationError extends Schema.TaggedError<MigrationError>()("Migrat
   }
 }
 
-const files = ["0001_initial", "0002_publishing", "0004_auth", "0005_tenants", "0010_lists"]
+const files = [
+  "0001_initial",
+  "0002_publishing",
+  "0003_hold",
+  "0004_auth",
+  "0005_tenants",
+  "0010_lists"
+]
 
 const known: ReadonlyArray<Migration> = files.map((file) => ({
   id: Number(file.slice(0, 4)),

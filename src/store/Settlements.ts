@@ -2,7 +2,7 @@
  * The statement that writes what attempts came to.
  *
  * ```
- *   fence ──► health, disabling ──► owed ──► waiting ──► attempts
+ *   fence ──► health, stopping ──► owed ──► waiting ──► attempts
  * ```
  *
  * Under another epoch than the engine's it writes nothing. What an attempt does to its delivery
@@ -14,14 +14,14 @@
  * - nowhere: someone cancelled it, and the attempt is written as one that settled nothing.
  *
  * A row that has counted the attempt already is left alone, so the same batch may be written again;
- * health that is no news disables nothing, so that again is not against a person who resumed since.
+ * health that is no news stops nothing, so that again is not against a person who resumed since.
  * An attempt that counts takes the place of one that settled nothing under the same number: there is
  * one when a delivery is redelivered just as a cancelled attempt ends.
  * Health and webhooks are locked first, as by all who lock deliveries too, and in order of their ids.
  */
 import type { Attempt } from "../domain/Attempt.ts"
 import { toUuid, type WebhookId } from "../domain/TypeId.ts"
-import type { DisabledReason, WebhookHealth } from "../domain/Webhook.ts"
+import type { Stop, WebhookHealth } from "../domain/Webhook.ts"
 import {
   bytes,
   flags,
@@ -40,7 +40,7 @@ export interface Settled {
   readonly attempt: Attempt
   readonly tries: number
   readonly health: WebhookHealth | null
-  readonly disable: DisabledReason | null
+  readonly stop: Stop | null
 }
 
 /** What the statement answers: who owns the deliveries, and those of which no row counted this. */
@@ -56,8 +56,8 @@ export const statement = (
   batch: ReadonlyArray<Settled>
 ): readonly [text: string, parameters: ReadonlyArray<unknown>] => {
   const parameters = [long(epoch), ...attemptParameters(batch)]
-  return batch.some(({ disable, health }) => health !== null || disable !== null)
-    ? [textOfAll, [...parameters, ...healthParameters(batch), ...disableParameters(batch)]]
+  return batch.some(({ stop, health }) => health !== null || stop !== null)
+    ? [textOfAll, [...parameters, ...healthParameters(batch), ...stopParameters(batch)]]
     : [textOfDeliveries, parameters]
 }
 
@@ -78,10 +78,10 @@ const webhooksText = `
     circuit_openings = excluded.circuit_openings, throttled_until = excluded.throttled_until
   where webhook_health.version < excluded.version
   returning 1
-), disabled as (
-  update webhook w set status = 'disabled', disabled_reason = d.reason, updated_at = d.at
-  from unnest($27::uuid[], $28::text[], $29::timestamptz[], $30::int8[])
-    as d (id, reason, at, version)
+), stopped as (
+  update webhook w set status = d.status, disabled_reason = d.reason, updated_at = d.at
+  from unnest($27::uuid[], $28::text[], $29::timestamptz[], $30::int8[], $31::text[])
+    as d (id, reason, at, version, status)
   where w.id = any ($27) and w.id = d.id and w.status = 'enabled' and exists (select from fence)
     and (select count(*) from fared) >= 0
     and not exists (
@@ -157,7 +157,7 @@ from engine where only_row`
 const textOfDeliveries = textWith({ part: "", wait: "" })
 const textOfAll = textWith({
   part: webhooksText,
-  wait: "and (select count(*) from disabled) >= 0"
+  wait: "and (select count(*) from stopped) >= 0"
 })
 
 const attemptParameters = (batch: ReadonlyArray<Settled>) => [
@@ -214,12 +214,13 @@ const healthParameters = (batch: ReadonlyArray<Settled>) => {
   ]
 }
 
-const disableParameters = (batch: ReadonlyArray<Settled>) => {
-  const disabling = batch.filter(({ disable }) => disable !== null)
+const stopParameters = (batch: ReadonlyArray<Settled>) => {
+  const stopping = batch.filter(({ stop }) => stop !== null)
   return [
-    uuids(disabling.map(({ attempt }) => toUuid(attempt.webhookId))),
-    texts(disabling.map(({ disable }) => disable)),
-    instants(disabling.map(({ attempt }) => attempt.startedAt + attempt.durationMs)),
-    longs(disabling.map(({ health }) => health?.version ?? null))
+    uuids(stopping.map(({ attempt }) => toUuid(attempt.webhookId))),
+    texts(stopping.map(({ stop }) => stop?.reason ?? null)),
+    instants(stopping.map(({ attempt }) => attempt.startedAt + attempt.durationMs)),
+    longs(stopping.map(({ health }) => health?.version ?? null)),
+    texts(stopping.map(({ stop }) => stop?.status ?? null))
   ]
 }

@@ -32,6 +32,13 @@ export const kinds = {
   webhook_paused: { level: "Info", says: "A webhook is paused" },
   webhook_resumed: { level: "Info", says: "A webhook is resumed" },
   webhook_deleted: { level: "Info", says: "A webhook is deleted" },
+  hold_begun: { level: "Warn", says: "All sending is held" },
+  hold_ended: { level: "Info", says: "Sending goes on" },
+  hold_waiting: {
+    level: "Warn",
+    says: "Looking for a hold waits for the store",
+    repeats: true
+  },
   engine_waiting: { level: "Warn", says: "Another engine owns the deliveries, this one waits" },
   engine_owning: { level: "Info", says: "This engine owns the deliveries" },
   engine_lost: {

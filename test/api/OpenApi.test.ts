@@ -66,6 +66,9 @@ describe("The OpenAPI document", () => {
         "GET /v1/admin-keys/{keyId} 200 401 403 404 422 500 503",
         "PATCH /v1/admin-keys/{keyId} 200 400 401 403 404 409 413 415 422 500 503",
         "DELETE /v1/admin-keys/{keyId} 204 401 403 404 409 422 500 503",
+        "GET /v1/hold 200 401 403 404 422 500 503",
+        "POST /v1/hold 200 400 401 403 404 413 415 422 500 503",
+        "POST /v1/release 200 401 403 404 422 500 503",
         "GET /health/live 200",
         "GET /health/ready 200 503"
       ]
@@ -142,6 +145,7 @@ describe("The OpenAPI document", () => {
       "WebhookInput",
       "WebhookPatch",
       "RotateInput",
+      "HoldInput",
       "SignatureInput",
       "TenantInput",
       "TenantPatch",

@@ -29,7 +29,9 @@ const defaults = {
   timeoutMs: 15_000,
   retry: "standard",
   clientErrors: "retry",
+  onFailure: {},
   concurrency: 10,
+  rate: null,
   circuit: { failures: 5, openMs: 30_000, openMsMax: 600_000 },
   disableAfter: { durationMs: 432_000_000 },
   alertAt: [3, 5, 10]
@@ -77,7 +79,9 @@ describe("WebhookSettings", () => {
       timeoutMs: 60_000,
       retry: { kind: "table", delaysMs: [], jitter: 0 },
       clientErrors: "permanent",
+      onFailure: { status_4xx: "exhaust", blocked: "pause" },
       concurrency: 256,
+      rate: { limit: 1, perMs: 86_400_000 },
       circuit: { failures: 1_000, openMs: 1, openMsMax: 86_400_000 },
       disableAfter: {},
       alertAt: []

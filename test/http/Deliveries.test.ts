@@ -1,5 +1,6 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, References } from "effect"
+import { advice } from "../../src/domain/Advice.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { Calls, layer as calls } from "./Calls.ts"
 import { Fakes, makeMessage, Tenants } from "./Fakes.ts"
@@ -140,6 +141,7 @@ describe("/v1/deliveries", () => {
           class: "status_5xx",
           statusCode: 503,
           error: null,
+          advice: advice("status_5xx"),
           responseHeaders: { "content-type": "text/plain" },
           responseTruncated: true,
           nextAttemptAt: "1970-01-01T00:00:06.000Z",

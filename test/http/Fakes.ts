@@ -24,6 +24,7 @@ import { Lanes } from "../../src/send/Lanes.ts"
 import { Database } from "../../src/store/Database.ts"
 import { Census } from "../../src/store/Census.ts"
 import { type DeliveryChange, DeliveryLog } from "../../src/store/DeliveryLog.ts"
+import { HoldRepo } from "../../src/store/HoldRepo.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { MemoryTables } from "../../src/store/MemoryTables.ts"
 import { MessageRepo } from "../../src/store/MessageRepo.ts"
@@ -53,6 +54,8 @@ export class Fakes extends Context.Service<
     readonly moved: PubSub.PubSub<Delivery>
     /** While true, a migration is pending. */
     unmigrated: boolean
+    /** While true, all sending is held. */
+    held: boolean
   }
 >()("test/http/Fakes") {
   static readonly layer = Layer.effect(
@@ -76,7 +79,8 @@ export class Fakes extends Context.Service<
         down: false,
         settled: yield* PubSub.sliding<DeliveryChange>(4_096),
         moved: yield* PubSub.sliding<Delivery>(1_024),
-        unmigrated: false
+        unmigrated: false,
+        held: false
       })
     })
   )
@@ -184,6 +188,7 @@ const scripted = Layer.unwrap(
           )
       }),
       Layer.mock(Lanes, {
+        isHeld: Effect.sync(() => fakes.held),
         ...notOfHttp,
         cancel: (tenantId, id) => move(tenantId, id, (one) => !isFinal(one.status), "cancelled"),
         redeliver: (tenantId, id) => move(tenantId, id, (one) => isFinal(one.status), "pending"),
@@ -306,7 +311,9 @@ export const layer = Layer.mergeAll(
 ).pipe(
   Layer.provideMerge(Tenants.layer),
   Layer.provideMerge(TenantErasure.layer),
-  Layer.provideMerge(Layer.mergeAll(WebhookRepo.layerMemory, TenantRepo.layerMemory)),
+  Layer.provideMerge(
+    Layer.mergeAll(WebhookRepo.layerMemory, TenantRepo.layerMemory, HoldRepo.layerMemory)
+  ),
   Layer.provideMerge(MemoryTables.layer),
   Layer.provideMerge(Fakes.layer),
   Layer.provideMerge(Ids.layer)

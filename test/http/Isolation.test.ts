@@ -56,7 +56,8 @@ const bodies: Readonly<Record<string, unknown>> = {
 }
 
 /** Routes of which a tenant's key is told that they are not for it, whatever they name. */
-const forOperators = (path: string) => path.startsWith("/v1/admin-keys")
+const forOperators = (path: string) =>
+  path.startsWith("/v1/admin-keys") || path === "/v1/hold" || path === "/v1/release"
 
 /** Routes that make what is not there, so that another tenant's uid names a new thing of one's own. */
 const makes = (name: string, ref: string) => name === "PUT /v1/webhooks/{id}" && !isId(ref)

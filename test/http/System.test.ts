@@ -29,6 +29,7 @@ describe("/health", () => {
         assert.deepStrictEqual(well.json, {
           status: "ready",
           checks: parts,
+          sending: "on",
           durability: "process",
           egress: "direct"
         })
@@ -41,6 +42,7 @@ describe("/health", () => {
         assert.deepStrictEqual(down.json, {
           status: "unavailable",
           checks: { ...parts, database: "failed" },
+          sending: "on",
           durability: "process",
           egress: "direct"
         })
@@ -51,8 +53,12 @@ describe("/health", () => {
         assert.deepStrictEqual((yield* ready).json.checks, { ...parts, migrations: "failed" })
 
         fakes.unmigrated = false
+        fakes.held = true
         yield* TestClock.adjust("1 second")
-        assert.strictEqual((yield* ready).status, 200)
+        const held = yield* ready
+        fakes.held = false
+        assert.strictEqual(held.status, 200)
+        assert.strictEqual(held.json.sending, "held")
       })
     )
   })

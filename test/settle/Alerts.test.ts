@@ -21,7 +21,7 @@ const ofFailure = (failures: number, before: number, now: number, rest: object =
     webhook,
     before: failures === 1 ? healthy : failing(failures - 1, before),
     after: failing(failures, now),
-    disable: null,
+    stop: null,
     exhausted: null,
     now,
     ...rest
@@ -32,7 +32,7 @@ const ofSuccess = (failures: number, of = webhook) =>
     webhook: of,
     before: failures === 0 ? healthy : failing(failures, 0),
     after: { ...healthy, lastSuccessAt: 1 },
-    disable: null,
+    stop: null,
     exhausted: null,
     now: 1
   })
@@ -57,13 +57,17 @@ describe("Alerts", () => {
   })
 
   it("tell of being disabled, and then warn no more", () => {
-    assert.deepStrictEqual(ofFailure(7, 4 * day, 10 * day, { disable: "failing" }), [
-      { _tag: "Disabled", webhook, reason: "failing" }
-    ])
-    assert.deepStrictEqual(ofFailure(1, 0, 0, { disable: "gone", exhausted: deliveryId }), [
-      { _tag: "Exhausted", webhook, deliveryId },
-      { _tag: "Disabled", webhook, reason: "gone" }
-    ])
+    assert.deepStrictEqual(
+      ofFailure(7, 4 * day, 10 * day, { stop: { status: "disabled", reason: "failing" } }),
+      [{ _tag: "Disabled", webhook, reason: "failing" }]
+    )
+    assert.deepStrictEqual(
+      ofFailure(1, 0, 0, { stop: { status: "disabled", reason: "gone" }, exhausted: deliveryId }),
+      [
+        { _tag: "Exhausted", webhook, deliveryId },
+        { _tag: "Disabled", webhook, reason: "gone" }
+      ]
+    )
   })
 
   it("tell of recovery only when failing was told of", () => {

@@ -27,8 +27,9 @@ describe("AutoDisable", () => {
   it("disables a webhook that has failed as often or as long as is set", () => {
     const after = { failures: 10, durationMs: 5 * day }
     assert.strictEqual(decide(progress(failing(9, 0), after, 5 * day - 1)), null)
-    assert.strictEqual(decide(progress(failing(10, 0), after, 0)), "failing")
-    assert.strictEqual(decide(progress(failing(1, 0), after, 5 * day)), "failing")
+    const stop = { status: "disabled", reason: "failing" } as const
+    assert.deepStrictEqual(decide(progress(failing(10, 0), after, 0)), stop)
+    assert.deepStrictEqual(decide(progress(failing(1, 0), after, 5 * day)), stop)
   })
 
   it("warns at 50, 75 and 90 per cent", () => {

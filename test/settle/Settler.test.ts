@@ -66,6 +66,8 @@ const inShort = (alert: Alert): string => {
       return `warning ${alert.share}`
     case "Disabled":
       return `disabled ${alert.reason}`
+    case "Paused":
+      return "paused"
     case "Recovered":
       return `recovered ${alert.failures}`
     case "Exhausted":
@@ -132,7 +134,7 @@ describe("Settler", () => {
         type: settlement!.type,
         tries: 3,
         health: { ...healthy, version: 1, lastSuccessAt: 20 },
-        disable: null
+        stop: null
       })
     }))
 
@@ -141,7 +143,7 @@ describe("Settler", () => {
       yield* TestClock.adjust(20)
       const outcome: Outcome = { _tag: "Unreachable", cause: "reset", detail: "ECONNRESET" }
       assert.deepStrictEqual(yield* settle(outcome), { _tag: "Again", at: 1_020 })
-      const [{ attempt, disable, health, tries } = assert.fail()] = log.batches.flat()
+      const [{ attempt, stop, health, tries } = assert.fail()] = log.batches.flat()
       assert.strictEqual(attempt.class, "reset")
       assert.strictEqual(attempt.error, "ECONNRESET")
       assert.strictEqual(attempt.statusCode, null)
@@ -150,7 +152,7 @@ describe("Settler", () => {
       assert.strictEqual(attempt.nextAt, 1_020)
       assert.strictEqual(attempt.settled, null)
       assert.strictEqual(tries, 1)
-      assert.strictEqual(disable, null)
+      assert.strictEqual(stop, null)
       assert.deepStrictEqual(health, {
         ...healthy,
         version: 1,
@@ -343,15 +345,15 @@ describe("Settler", () => {
       yield* adopt()
       const heard = yield* alertsOf(
         Effect.gen(function* () {
-          assert.deepStrictEqual(yield* settle(responded(410)), { _tag: "Gone" })
-          assert.deepStrictEqual(yield* settle(responded(410), { n: 2 }), { _tag: "Gone" })
+          assert.deepStrictEqual(yield* settle(responded(410)), { _tag: "Exhausted" })
+          assert.deepStrictEqual(yield* settle(responded(410), { n: 2 }), { _tag: "Exhausted" })
         })
       )
       assert.deepStrictEqual(heard, ["exhausted", "disabled gone", "exhausted"])
       assert.deepStrictEqual(
-        log.batches.flat().map(({ attempt, disable }) => [attempt.settled, disable]),
+        log.batches.flat().map(({ attempt, stop }) => [attempt.settled, stop]),
         [
-          ["exhausted", "gone"],
+          ["exhausted", { status: "disabled", reason: "gone" }],
           ["exhausted", null]
         ]
       )
@@ -377,16 +379,44 @@ describe("Settler", () => {
         "warning 0.9",
         "disabled failing"
       ])
-      const disabling = log.batches.flat().filter(({ disable }) => disable !== null)
+      const disabling = log.batches.flat().filter(({ stop }) => stop !== null)
       assert.strictEqual(disabling.length, 1)
       assert.strictEqual(disabling[0]?.health?.lastFailureAt, 5 * day)
       assert.strictEqual(disabling[0]?.attempt.settled, null)
     }))
 
+  test("stops the webhook as its onFailure says, and keeps the delivery where it pauses", (log) =>
+    Effect.gen(function* () {
+      const onFailure = { status_4xx: "pause", tls: "disable" } as const
+      const of = webhookWith({ onFailure, retry: { kind: "table", delaysMs: [1_000], jitter: 0 } })
+      yield* adopt(of)
+      const heard = yield* alertsOf(
+        Effect.gen(function* () {
+          const again = yield* settle(responded(403), { of })
+          assert.deepStrictEqual(again, { _tag: "Again", at: 1_000 })
+          const late = yield* settle(responded(403), { of, n: 2, tries: 1 })
+          assert.deepStrictEqual(late, { _tag: "Exhausted" })
+          const resumed = { ...of, status: "enabled" } as const
+          yield* (yield* Settler).resume(resumed)
+          const broken = { _tag: "Unreachable", cause: "tls", detail: "" } as const
+          assert.deepStrictEqual(yield* settle(broken, { of, n: 3 }), { _tag: "Exhausted" })
+        })
+      )
+      assert.deepStrictEqual(heard, ["paused", "exhausted", "exhausted", "disabled on_failure"])
+      assert.deepStrictEqual(
+        log.batches.flat().map(({ stop }) => stop),
+        [
+          { status: "paused", reason: "on_failure" },
+          null,
+          { status: "disabled", reason: "on_failure" }
+        ]
+      )
+    }))
+
   test("disables nothing that a person has paused", (log) =>
     Effect.gen(function* () {
       yield* settle(responded(410), { of: { ...webhook, status: "paused" } })
-      assert.strictEqual(log.batches.flat()[0]?.disable, null)
+      assert.strictEqual(log.batches.flat()[0]?.stop, null)
     }))
 
   test("tells of recovery after a row of failures that it told of", () =>
@@ -417,7 +447,7 @@ describe("Settler", () => {
             assert.strictEqual(fiber.pollUnsafe(), undefined)
             assert.strictEqual((yield* health()).consecutiveFailures, 1)
             yield* Deferred.succeed(gate, undefined)
-            assert.deepStrictEqual(yield* Fiber.join(fiber), { _tag: "Gone" })
+            assert.deepStrictEqual(yield* Fiber.join(fiber), { _tag: "Exhausted" })
           })
         )
         assert.deepStrictEqual(heard, ["exhausted", "disabled gone"])
@@ -440,7 +470,7 @@ describe("Settler", () => {
           })
         )
         assert.deepStrictEqual(heard, ["exhausted", "disabled gone"])
-        assert.strictEqual(log.batches.flat().at(-1)?.disable, "gone")
+        assert.strictEqual(log.batches.flat().at(-1)?.stop?.reason, "gone")
       }),
     { answer: () => (refusals-- > 0 ? Effect.fail(storeError("refused")) : Effect.void) }
   )

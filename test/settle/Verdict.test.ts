@@ -2,8 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import type { Outcome } from "../../src/domain/Attempt.ts"
 import { retryAfterMsMax } from "../../src/settle/RetryAfter.ts"
+import { classify } from "../../src/domain/Attempt.ts"
+import { defaultVerdicts, FailureVerdict } from "../../src/domain/OnFailure.ts"
 import type { ClientErrors } from "../../src/domain/Webhook.ts"
-import { decide, isRetryable, throttledUntil } from "../../src/settle/Verdict.ts"
+import { decide, isRetryable, ruleOf, stopBy, throttledUntil } from "../../src/settle/Verdict.ts"
 import { refused, responded } from "./Fixtures.ts"
 
 const now = 1_000_000
@@ -11,7 +13,9 @@ const decideOn = (
   outcome: Outcome,
   delayMs: number | null = 5_000,
   clientErrors: ClientErrors = "retry"
-) => decide({ outcome, now, delayMs, clientErrors })
+) => decide({ outcome, now, delayMs, rule: ruleOf(outcome, { clientErrors, onFailure: {} }) })
+
+const byDefault = { clientErrors: "retry", onFailure: {} } as const
 
 const noAnswers: ReadonlyArray<Outcome> = [
   ...(["dns", "connect", "headers"] as const).map(
@@ -23,13 +27,13 @@ const noAnswers: ReadonlyArray<Outcome> = [
 ]
 
 describe("Verdict", () => {
-  it("is decided by the status line: 2xx delivered, 410 gone, all else again", () => {
+  it("is decided by the status line: 2xx delivered, 410 exhausted, all else again", () => {
     for (let status = 0; status <= 999; status++) {
       const expected =
         status >= 200 && status < 300
           ? { _tag: "Delivered" }
           : status === 410
-            ? { _tag: "Gone" }
+            ? { _tag: "Exhausted" }
             : { _tag: "Again", at: now + 5_000 }
       assert.deepStrictEqual<unknown>(decideOn(responded(status)), expected, `${status}`)
     }
@@ -75,7 +79,7 @@ describe("Verdict", () => {
       assert.strictEqual(decideOn(outcome, null)._tag, "Exhausted")
     }
     assert.strictEqual(decideOn(responded(204), null)._tag, "Delivered")
-    assert.strictEqual(decideOn(responded(410), null)._tag, "Gone")
+    assert.strictEqual(decideOn(responded(410), null)._tag, "Exhausted")
   })
 
   it("is exhausted at once when we refused to send", () => {
@@ -95,12 +99,44 @@ describe("Verdict", () => {
 
   it("asks the retry policy only where trying again can help", () => {
     for (const outcome of [...noAnswers, responded(404), responded(503), responded(199)]) {
-      assert.isTrue(isRetryable(outcome, "retry"))
+      assert.isTrue(isRetryable(ruleOf(outcome, byDefault)))
     }
-    assert.isFalse(isRetryable(responded(404), "permanent"))
+    assert.isFalse(isRetryable(ruleOf(responded(404), { ...byDefault, clientErrors: "permanent" })))
     for (const outcome of [refused, responded(200), responded(299), responded(410)]) {
-      assert.isFalse(isRetryable(outcome, "retry"))
+      assert.isFalse(isRetryable(ruleOf(outcome, byDefault)))
     }
+  })
+
+  it("is what the webhook's onFailure says of the class, before clientErrors and the default", () => {
+    const failures = [301, 404, 410, 429, 500, 700].map((status) => responded(status))
+    for (const outcome of [...noAnswers, refused, ...failures]) {
+      const of = classify(outcome)
+      if (of === "status_2xx" || of === "not_sent") assert.fail()
+      for (const clientErrors of ["retry", "permanent"] as const) {
+        for (const verdict of FailureVerdict.literals) {
+          const rule = ruleOf(outcome, { clientErrors, onFailure: { [of]: verdict } })
+          assert.strictEqual(rule, verdict, `${of} ${clientErrors}`)
+        }
+        const isShort = of === "status_4xx" && clientErrors === "permanent"
+        const expected = isShort ? "exhaust" : defaultVerdicts[of]
+        assert.strictEqual(ruleOf(outcome, { clientErrors, onFailure: {} }), expected, of)
+      }
+    }
+    for (const status of [408, 425]) {
+      const onFailure = { status_4xx: "exhaust" } as const
+      assert.strictEqual(ruleOf(responded(status), { ...byDefault, onFailure }), "retry")
+    }
+  })
+
+  it("is delivered by 2xx whatever onFailure says, and stops nothing", () => {
+    const onFailure = Object.fromEntries(Object.keys(defaultVerdicts).map((of) => [of, "disable"]))
+    assert.strictEqual(ruleOf(responded(200), { ...byDefault, onFailure }), "deliver")
+    assert.strictEqual(stopBy("deliver", responded(200)), null)
+    assert.strictEqual(stopBy("retry", responded(500)), null)
+    assert.strictEqual(stopBy("exhaust", responded(404)), null)
+    assert.strictEqual(stopBy("disable", responded(410))?.reason, "gone")
+    assert.strictEqual(stopBy("disable", responded(404))?.reason, "on_failure")
+    assert.deepStrictEqual(stopBy("pause", refused), { status: "paused", reason: "on_failure" })
   })
 
   it("throttles the whole webhook for Retry-After of 429 and 503 only", () => {

@@ -26,7 +26,7 @@ const settlement = (n: number, bodyBytes = 0): Settlement => ({
   type: "invoice.paid",
   tries: 1,
   health: null,
-  disable: null
+  stop: null
 })
 
 const ids = (batch: ReadonlyArray<Settlement>) => batch.map(({ attempt }) => attempt.id)

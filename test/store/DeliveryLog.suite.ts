@@ -13,6 +13,7 @@ import {
   type TenantId,
   type WebhookId
 } from "../../src/domain/TypeId.ts"
+import type { Stop } from "../../src/domain/Webhook.ts"
 import {
   type DeliveryChange,
   type DeliveryFilter,
@@ -292,7 +293,10 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
       const { tenant, webhook } = yield* tenantWith(1)
       const delivery = yield* owe(tenant, webhook)
       yield* (yield* WebhookRepo).delete(tenant, webhook)
-      yield* settle(delivery, exhausted, { health: health(3), disable: "gone" })
+      yield* settle(delivery, exhausted, {
+        health: health(3),
+        stop: { status: "disabled", reason: "gone" }
+      })
       assert.strictEqual((yield* attemptsOf(tenant, delivery.id)).length, 1)
       assert.deepInclude(yield* find(tenant, delivery.id), { status: "cancelled", attempts: 1 })
       assert.deepStrictEqual(yield* (yield* WebhookRepo).findMany([webhook]), [])
@@ -337,7 +341,11 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
       const batch = [
         yield* settlement(delivered!, {}, { health: health(1) }),
         yield* settlement(retried!, failed(3_000), { health: health(2) }),
-        yield* settlement(ended!, { ...exhausted, number: 2 }, { disable: "failing" }),
+        yield* settlement(
+          ended!,
+          { ...exhausted, number: 2 },
+          { stop: { status: "disabled", reason: "failing" } }
+        ),
         yield* settlement(cancelled!)
       ] as const
       const everythingThereIs = Effect.gen(function* () {
@@ -412,7 +420,7 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
       const repo = yield* WebhookRepo
       const settled = yield* settlement(yield* owe(tenant, webhook), exhausted, {
         health: health(1),
-        disable: "failing"
+        stop: { status: "disabled", reason: "failing" }
       })
       yield* log.settle([settled])
       assert.strictEqual((yield* webhookIn(tenant, webhook)).status, "disabled")
@@ -465,25 +473,32 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
     })
   )
 
-  it.effect("settle disables an enabled webhook and announces it; a paused one stays paused", () =>
+  it.effect("settle stops an enabled webhook and announces it; a paused one stays paused", () =>
     Effect.gen(function* () {
-      const { tenant, webhooks } = yield* tenantWith(3)
-      const [failing, gone, paused] = webhooks
+      const { tenant, webhooks } = yield* tenantWith(4)
+      const [failing, gone, paused, pausing] = webhooks
       const log = yield* DeliveryLog
       const repo = yield* WebhookRepo
+      const stops: ReadonlyArray<Stop> = [
+        { status: "disabled", reason: "failing" },
+        { status: "disabled", reason: "gone" },
+        { status: "disabled", reason: "gone" },
+        { status: "paused", reason: "on_failure" }
+      ]
       const made = yield* Effect.forEach(webhooks, (id, i) =>
         Effect.flatMap(owe(tenant, id), (delivery) =>
-          settlement(delivery, exhausted, { disable: i === 0 ? "failing" : "gone" })
+          settlement(delivery, exhausted, { stop: stops[i]! })
         )
       )
       yield* repo.setStatus(tenant, paused!, "paused")
       const seen: Array<WebhookChange> = []
       yield* repo.watch((change) => Effect.sync(() => void seen.push(change)))
-      yield* log.settle([made[0]!, made[1]!, made[2]!])
+      yield* log.settle([made[0]!, made[1]!, made[2]!, made[3]!])
       for (const [id, status, reason] of [
         [failing!, "disabled", "failing"],
         [gone!, "disabled", "gone"],
-        [paused!, "paused", null]
+        [paused!, "paused", null],
+        [pausing!, "paused", "on_failure"]
       ] as const) {
         const found = yield* webhookIn(tenant, id)
         assert.deepStrictEqual([found.status, found.disabledReason], [status, reason])
@@ -566,7 +581,9 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
       const closed = health(2, { throttledUntil: 60_000 })
       yield* settle(spare, { number: 2 }, { health: closed })
       assert.deepStrictEqual(yield* statuses, ["held", "pending", "held", ...final])
-      yield* settle(yield* owe(tenant, other), exhausted, { disable: "gone" })
+      yield* settle(yield* owe(tenant, other), exhausted, {
+        stop: { status: "disabled", reason: "gone" }
+      })
       assert.deepStrictEqual(yield* statuses, ["held", "held", "held", ...final])
       assert.deepInclude(yield* find(tenant, waiting), { nextAttemptAt: 9_000, attempts: 1 })
     })

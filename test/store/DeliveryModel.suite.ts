@@ -131,8 +131,8 @@ const history = Effect.fnUntraced(function* () {
     const tries = (due?.tries ?? 0) + 1 + ((yield* chance(10)) ? 1 : 0)
     const number = attempts + 1
     const more = (yield* chance(30)) ? { health: health(++version) } : {}
-    const disable = (yield* chance(3)) ? ("failing" as const) : null
-    const rest = { tries, disable, ...more }
+    const stop = (yield* chance(3)) ? ({ status: "disabled", reason: "failing" } as const) : null
+    const rest = { tries, stop, ...more }
     return [yield* settlement({ id, tenantId: tenant, webhookId }, { ...outcome, number }, rest)]
   })
 

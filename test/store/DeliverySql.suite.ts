@@ -41,7 +41,9 @@ export const suite = (it: Vitest.MethodsNonLive<Stage | SqlClient>) => {
       const delivery = { tenantId: tenant, webhookId: webhook }
       const batch = [
         yield* settlement({ ...delivery, id }, failed(5_000), { health: health(4) }),
-        yield* settlement({ ...delivery, id: waiting.delivery }, exhausted, { disable: "gone" })
+        yield* settlement({ ...delivery, id: waiting.delivery }, exhausted, {
+          stop: { status: "disabled", reason: "gone" }
+        })
       ] as const
       yield* sql`update engine set epoch = epoch + 1, holder = 'another'`
       const exit = yield* Effect.exit(log.settle(batch))

@@ -202,7 +202,7 @@ export const settlement = Effect.fnUntraced(function* (
     type: "invoice.paid",
     tries: number,
     health: null,
-    disable: null,
+    stop: null,
     ...rest
   }
   return settled
