@@ -157,6 +157,11 @@ const wrapped: ReadonlyArray<{
     reason: "The embedded database is one implementation of Database and an optional one."
   },
   {
+    packages: ["re2js"],
+    by: ["src/domain/Pattern.ts"],
+    reason: "Patterns that people write run in one engine, in time linear in the text."
+  },
+  {
     packages: ["@effect/sql-pg"],
     by: ["src/store/"],
     reason: "What is written down is known to the store alone."

@@ -58,6 +58,8 @@ export const webhook = (number: number): Webhook => ({
   url: `https://receiver.example/h/${number}`,
   eventTypes: [EventTypePattern.make(eventType(number))],
   resources: [],
+  channels: [],
+  filter: null,
   headers: {},
   auth: { kind: "none" },
   settings: Schema.decodeUnknownSync(WebhookSettings)({}),

@@ -16,7 +16,7 @@ export const route = (): Promise<ReadonlyArray<Task>> =>
       const router = await Effect.runPromise(
         Effect.provide(Router, Layer.provide(Router.layer, subscriptions))
       )
-      const message = { type: messageType, resource: null }
+      const message = { type: messageType, resource: null, channels: [], data: () => ({}) }
       return repeat(`route among ${count}`, () => router.route(tenantId, message))
     })
   )

@@ -5,6 +5,7 @@
 import * as Schema from "effect/Schema"
 import { prefixes } from "../domain/TypeId.ts"
 import { Uid } from "../domain/Webhook.ts"
+import { Text } from "./Text.ts"
 
 const typeIdLike = new RegExp(
   `^(?:${Object.values(prefixes).join("|")})_[0-7][0-9a-hjkmnp-tv-z]{25}$`
@@ -16,6 +17,9 @@ export const CallerUid = Uid.check(
     typeIdLike.test(uid) ? "Expected a uid that does not look like an id of Posthaste" : undefined
   )
 )
+
+/** The name of a channel, by which messages and webhooks find each other beside their types. */
+export const Channel = Text(128)
 
 /** Names a thing in a path by its id or its uid. */
 export const Ref = Schema.String.annotate({ description: "An id, or the caller's own uid" })

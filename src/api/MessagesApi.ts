@@ -16,15 +16,16 @@ import {
 import { MessageId } from "../domain/TypeId.ts"
 import { Authorization, RequiredScope } from "./Authorization.ts"
 import { DeliveryView } from "./DeliveryViews.ts"
-import { BodyEncoding, CallerUid, IdempotencyKey, Include, Ref } from "./Fields.ts"
+import { BodyEncoding, CallerUid, Channel, IdempotencyKey, Include, Ref } from "./Fields.ts"
 import { Instant } from "./Instant.ts"
 import { JsonBody } from "./JsonBody.ts"
 import { PageOf, PageQuery } from "./Page.ts"
 import { RequestProblems } from "./Problems.ts"
+import { RawBody } from "./RawBody.ts"
 import { Text } from "./Text.ts"
 
-/** The most channels of a message, and the longest name of one. */
-export const messageLimits = { channels: 16, channel: 128 } as const
+/** The most channels of a message, and the most messages of a batch. */
+export const messageLimits = { channels: 16, batch: 1_000 } as const
 
 /** What a message is about. */
 const Resource = Schema.Struct({ type: Text(256), id: Text(256) })
@@ -50,7 +51,7 @@ const envelope = {
     })
   ),
   channels: Schema.optionalKey(
-    Schema.Array(Text(messageLimits.channel))
+    Schema.Array(Channel)
       .check(Schema.isMaxLength(messageLimits.channels))
       .annotate({ description: "Webhooks that name channels get only messages with one of theirs" })
   ),
@@ -62,27 +63,29 @@ const envelope = {
   )
 }
 
-/** Refuses a message that would expire before it may be sent. */
-const isTimely = Schema.makeFilter(
-  (message: { readonly deliverAt?: number | null; readonly expiresAt?: number | null }) =>
-    typeof message.deliverAt === "number" &&
-    typeof message.expiresAt === "number" &&
-    message.expiresAt <= message.deliverAt
-      ? { path: ["expiresAt"], issue: "Expected an instant after deliverAt" }
-      : undefined
-)
-
 /** A message to be published. */
 export const PublishInput = Schema.Struct({
   ...envelope,
   data: Schema.Json.annotate({ description: "Any JSON; receivers get it as it was written" })
-})
-  .check(isTimely)
-  .annotate({ identifier: "PublishInput" })
+}).annotate({ identifier: "PublishInput" })
 export type PublishInput = typeof PublishInput.Type
 
 /** The same as the server checks it: `data` must be there and is not walked. */
-export const PublishShape = Schema.Struct({ ...envelope, data: Schema.Unknown }).check(isTimely)
+export const PublishShape = Schema.Struct({ ...envelope, data: Schema.Unknown })
+
+const rawQuery = {
+  type: envelope.type,
+  uid: Schema.optionalKey(CallerUid),
+  resourceType: Schema.optionalKey(Text(256)),
+  resourceId: Schema.optionalKey(Text(256)),
+  orderingKey: Schema.optionalKey(Text(256)),
+  channels: envelope.channels,
+  deliverAt: Schema.optionalKey(Instant),
+  expiresAt: Schema.optionalKey(Instant)
+}
+const RawQuery = Schema.Struct(rawQuery)
+/** What a raw publish says in its query. */
+export type RawQuery = typeof RawQuery.Type
 
 /** A message that was accepted, with the number of webhooks it is owed to. */
 export const MessageAccepted = Schema.Struct({
@@ -137,6 +140,20 @@ export class MessagesApi extends HttpApiGroup.make("messages")
       .middleware(JsonBody)
       .annotate(RequiredScope, "publish")
       .annotate(OpenApi.Summary, "Publish a message"),
+    HttpApiEndpoint.post("raw", "/raw", {
+      headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
+      query: rawQuery,
+      payload: Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array()),
+      success: MessageAccepted.pipe(HttpApiSchema.status(202)),
+      error: [MessageUidConflict, IdempotencyConflict, Overloaded]
+    })
+      .middleware(RawBody)
+      .annotate(RequiredScope, "publish")
+      .annotate(OpenApi.Summary, "Publish bytes of any content type, sent as they are")
+      .annotate(
+        OpenApi.Description,
+        "The body is the payload and its content-type is what receivers get. The rest is in the query."
+      ),
     HttpApiEndpoint.get("list", "/", {
       query: {
         ...PageQuery,

@@ -8,6 +8,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { Auth, AuthEncoded } from "../domain/Auth.ts"
 import { EventTypePattern } from "../domain/EventType.ts"
+import { Filter } from "../domain/Filter.ts"
 import { Format, Method } from "../domain/Format.ts"
 import { IdempotencyConflict } from "../domain/Message.ts"
 import { OnFailure } from "../domain/OnFailure.ts"
@@ -30,15 +31,20 @@ import {
   WebhookUidTaken
 } from "../domain/Webhook.ts"
 import { Authorization, RequiredScope } from "./Authorization.ts"
-import { CallerUid, IdempotencyKey, Ref } from "./Fields.ts"
+import { CallerUid, Channel, IdempotencyKey, Ref } from "./Fields.ts"
 import { Instant } from "./Instant.ts"
 import { JsonBody } from "./JsonBody.ts"
 import { PageOf, PageQuery } from "./Page.ts"
 import { RequestProblems } from "./Problems.ts"
 import { Text } from "./Text.ts"
 
-/** The most event types, resources and metadata entries of one webhook. */
-export const webhookLimits = { eventTypes: 250, resources: 250, metadata: 50 } as const
+/** The most event types, resources, channels and metadata entries of one webhook. */
+export const webhookLimits = {
+  eventTypes: 250,
+  resources: 250,
+  channels: 250,
+  metadata: 50
+} as const
 
 /** What every write of a webhook may name; the settings in their short form, defaults left out. */
 const optional = {
@@ -62,6 +68,17 @@ const optional = {
     Schema.Array(Schema.Struct({ type: Text(256), id: Schema.optionalKey(Text(256)) })).check(
       Schema.isMaxLength(webhookLimits.resources)
     )
+  ),
+  channels: Schema.optionalKey(
+    Schema.Array(Channel)
+      .check(Schema.isMaxLength(webhookLimits.channels))
+      .annotate({ description: "Only messages that carry one of them; all when empty" })
+  ),
+  filter: Schema.optionalKey(
+    Schema.NullOr(Filter).annotate({
+      description:
+        'A condition on `data` that a message has to meet, such as {"amount": {"$gt": 100}}'
+    })
   ),
   headers: Schema.optionalKey(
     RequestHeaders.annotate({ description: "A masked value stands for the one that is there" })
@@ -165,6 +182,8 @@ const view = {
   resources: Schema.Array(
     Schema.Struct({ type: Schema.String, id: Schema.optionalKey(Schema.String) })
   ),
+  channels: Schema.Array(Schema.String),
+  filter: Schema.NullOr(Schema.Record(Schema.String, Schema.Json)),
   headers: Schema.Record(Schema.String, Schema.String).annotate({
     description: "Values that may be credentials are masked"
   }),

@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type Auth, headerOf } from "./Auth.ts"
 import { EventTypePattern } from "./EventType.ts"
+import type { Filter } from "./Filter.ts"
 import { Format, problems as formatProblems, Method } from "./Format.ts"
 import { OnFailure } from "./OnFailure.ts"
 import { problem, ProblemItem } from "./Problem.ts"
@@ -155,6 +156,8 @@ export interface WebhookFields {
   readonly url: string
   readonly eventTypes: ReadonlyArray<EventTypePattern>
   readonly resources: ReadonlyArray<ResourceFilter>
+  readonly channels: ReadonlyArray<string>
+  readonly filter: Filter | null
   readonly headers: { readonly [name: string]: string }
   readonly auth: Auth
   readonly settings: WebhookSettings

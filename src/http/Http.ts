@@ -23,6 +23,7 @@ import { HoldHandlers } from "./HoldHandlers.ts"
 import { JsonBodyLayer } from "./JsonBodyLayer.ts"
 import { MessagesHandlers } from "./MessagesHandlers.ts"
 import { MetricsRoute } from "./MetricsRoute.ts"
+import { RawBodyLayer } from "./RawBodyLayer.ts"
 import { RequestProblemsLayer } from "./RequestProblemsLayer.ts"
 import { SystemHandlers } from "./SystemHandlers.ts"
 import { TenantsHandlers } from "./TenantsHandlers.ts"
@@ -69,6 +70,7 @@ export const routes = (options: HttpOptions = {}) => {
         AuthorizationLayer({ failuresMax: options.failedAuthMax }),
         RequestProblemsLayer,
         JsonBodyLayer,
+        RawBodyLayer,
         DeliveryStream.layer(options.streams)
       ])
     ),

@@ -33,36 +33,45 @@ export const JsonBodyLayer = Layer.effect(
 )
 
 /** Refuses what the headers tell is not to be read. */
-const refusal = (headers: Headers.Headers, bytesMax: number): Refusal | undefined => {
+const refusal = (headers: Headers.Headers): UnsupportedMediaType | undefined => {
   if (!isJson(headers["content-type"])) {
     return new UnsupportedMediaType({ detail: "Send content-type: application/json" })
   }
-  if (headers["content-encoding"] !== undefined && headers["content-encoding"] !== "identity") {
-    return new UnsupportedMediaType({ detail: "Send the body without content-encoding" })
-  }
-  return Number(headers["content-length"]) > bytesMax ? tooLarge(bytesMax) : undefined
+  return refusedEncoding(headers)
 }
 
-type Refusal = Unreadable | UnsupportedMediaType | BodyTooLarge
+/** Refuses a body that comes encoded. */
+export const refusedEncoding = (headers: Headers.Headers): UnsupportedMediaType | undefined =>
+  headers["content-encoding"] === undefined || headers["content-encoding"] === "identity"
+    ? undefined
+    : new UnsupportedMediaType({ detail: "Send the body without content-encoding" })
+
+/** Reads a whole body, unless it is larger than so many bytes. */
+export const readBytes = (
+  request: HttpServerRequest.HttpServerRequest,
+  bytesMax: number
+): Effect.Effect<Uint8Array, Unreadable | BodyTooLarge> =>
+  Number(request.headers["content-length"]) > bytesMax
+    ? Effect.fail(tooLarge(bytesMax))
+    : Effect.mapBoth(request.arrayBuffer, {
+        onFailure: (error) =>
+          isTooLarge(error)
+            ? tooLarge(bytesMax)
+            : new Unreadable({ detail: "The body ended before its announced length" }),
+        onSuccess: (buffer) => new Uint8Array(buffer)
+      })
 
 const read = (
   request: HttpServerRequest.HttpServerRequest,
   bytesMax: number
-): Effect.Effect<RequestBody["Service"], Refusal> => {
-  const refused = refusal(request.headers, bytesMax)
-  if (refused !== undefined) return Effect.fail(refused)
-  return Effect.matchEffect(request.arrayBuffer, {
-    onFailure: (error) =>
-      Effect.fail(
-        isTooLarge(error)
-          ? tooLarge(bytesMax)
-          : new Unreadable({ detail: "The body ended before its announced length" })
-      ),
-    onSuccess: (buffer) => {
-      const body = parse(new Uint8Array(buffer))
-      return body instanceof Unreadable ? Effect.fail(body) : Effect.succeed(body)
-    }
-  })
+): Effect.Effect<RequestBody["Service"], Unreadable | UnsupportedMediaType | BodyTooLarge> => {
+  const refused = refusal(request.headers)
+  return refused !== undefined
+    ? Effect.fail(refused)
+    : Effect.flatMap(readBytes(request, bytesMax), (bytes) => {
+        const body = parse(bytes)
+        return body instanceof Unreadable ? Effect.fail(body) : Effect.succeed(body)
+      })
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })

@@ -12,8 +12,9 @@ import { Caller } from "../api/Authorization.ts"
 import { isRef } from "../api/Fields.ts"
 import * as Instant from "../api/Instant.ts"
 import { RequestBody } from "../api/JsonBody.ts"
-import { PublishShape } from "../api/MessagesApi.ts"
+import { PublishShape, type RawQuery } from "../api/MessagesApi.ts"
 import { pageRequest } from "../api/Page.ts"
+import { RequestBytes } from "../api/RawBody.ts"
 import { BodyTooLarge, type Message, MessageNotFound } from "../domain/Message.ts"
 import { firstPage, pageLimit } from "../domain/Page.ts"
 import { type Accepted, Publisher } from "../publish/Publisher.ts"
@@ -29,9 +30,37 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
     Api,
     "messages",
     Effect.fn(function* (handlers) {
+      const tooLarge = (what: string) =>
+        new BodyTooLarge({ detail: `${what} is larger than ${options.maxBodyBytes} bytes` })
       const publisher = yield* Publisher
       const messages = yield* MessageRepo
       const log = yield* DeliveryLog
+
+      const raw = Effect.fnUntraced(function* (query: RawQuery, idempotencyKey: string | null) {
+        const { tenantId } = yield* Caller
+        const { bytes, contentType } = yield* RequestBytes
+        const { resourceId, resourceType, uid = null, ...rest } = query
+        if ((resourceType === undefined) !== (resourceId === undefined)) {
+          return yield* invalidAt(
+            resourceType === undefined ? "/query/resourceType" : "/query/resourceId",
+            "Expected both, resourceType and resourceId"
+          )
+        }
+        yield* timely(query, "/query")
+        if (bytes.length > options.maxBodyBytes) return yield* tooLarge("The body")
+        const accepted = yield* publisher.publish({
+          ...rest,
+          tenantId,
+          uid,
+          resource:
+            resourceType === undefined || resourceId === undefined
+              ? null
+              : { type: resourceType, id: resourceId },
+          data: { contentType, bytes },
+          idempotencyKey
+        })
+        return acceptedResponse(accepted)
+      }, unavailable)
 
       const publish = Effect.fnUntraced(function* (idempotencyKey: string | null) {
         const { tenantId } = yield* Caller
@@ -44,14 +73,10 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
           body.bytes.length > options.maxBodyBytes &&
           Buffer.byteLength(data) > options.maxBodyBytes
         ) {
-          return yield* new BodyTooLarge({
-            detail: `data is larger than ${options.maxBodyBytes} bytes`
-          })
+          return yield* tooLarge("data")
         }
-        const { deliverAt = null, resource = null, uid = null } = shape.success
-        if (deliverAt !== null && deliverAt > (yield* Clock.currentTimeMillis) + delayMsMax) {
-          return yield* invalidAt("/deliverAt", "Expected an instant within the next 366 days")
-        }
+        const { resource = null, uid = null } = shape.success
+        yield* timely(shape.success, "")
         const accepted = yield* publisher.publish({
           ...shape.success,
           tenantId,
@@ -65,6 +90,7 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
 
       return handlers
         .handleRaw("publish", ({ headers }) => publish(headers["idempotency-key"] ?? null))
+        .handleRaw("raw", ({ headers, query }) => raw(query, headers["idempotency-key"] ?? null))
         .handleAll({
           list: Effect.fn("MessagesHandlers.list")(function* ({ query }) {
             const { tenantId } = yield* Caller
@@ -115,6 +141,26 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
 
 /** How far ahead a message may be delivered. */
 const delayMsMax = 366 * 86_400_000
+
+/** Refuses a message that is to go out in a far future, or would expire before. */
+const timely = Effect.fnUntraced(function* (
+  {
+    deliverAt,
+    expiresAt
+  }: {
+    readonly deliverAt?: number | null
+    readonly expiresAt?: number | null
+  },
+  prefix: string
+) {
+  if (typeof deliverAt !== "number") return
+  if (deliverAt > (yield* Clock.currentTimeMillis) + delayMsMax) {
+    return yield* invalidAt(`${prefix}/deliverAt`, "Expected an instant within the next 366 days")
+  }
+  if (typeof expiresAt === "number" && expiresAt <= deliverAt) {
+    return yield* invalidAt(`${prefix}/expiresAt`, "Expected an instant after deliverAt")
+  }
+})
 
 const shapeOf = Schema.decodeUnknownResult(PublishShape, {
   onExcessProperty: "error",

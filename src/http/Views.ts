@@ -26,6 +26,8 @@ export const webhookView = (webhook: Webhook, now: number): WebhookView => {
     url: webhook.url,
     eventTypes: webhook.eventTypes,
     resources: webhook.resources,
+    channels: webhook.channels,
+    filter: webhook.filter,
     headers: maskHeaders(webhook.headers),
     auth: masked(webhook.auth),
     certificates: facts(webhook.auth),

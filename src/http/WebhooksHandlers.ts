@@ -230,6 +230,8 @@ const fieldsOf = (input: WebhookInput): WebhookFields => ({
   url: input.url,
   eventTypes: input.eventTypes ?? [],
   resources: input.resources ?? [],
+  channels: input.channels ?? [],
+  filter: input.filter ?? null,
   headers: input.headers ?? {},
   auth: input.auth ?? none,
   settings: settingsOf(input)
@@ -245,6 +247,8 @@ const patchOf = (input: WebhookPatch, current: WebhookSettings): WebhookUpdate =
     url,
     eventTypes,
     resources,
+    channels,
+    filter,
     headers,
     auth,
     ...settings
@@ -257,6 +261,8 @@ const patchOf = (input: WebhookPatch, current: WebhookSettings): WebhookUpdate =
     ...(url === undefined ? {} : { url }),
     ...(eventTypes === undefined ? {} : { eventTypes }),
     ...(resources === undefined ? {} : { resources }),
+    ...(channels === undefined ? {} : { channels }),
+    ...(filter === undefined ? {} : { filter }),
     ...(headers === undefined ? {} : { headers }),
     ...(auth === undefined ? {} : { auth }),
     settings: settingsOf({ ...current, ...settings })

@@ -27,6 +27,7 @@ import { type InsertResult, MessageRepo, type NewMessage } from "../store/Messag
 import { StoreError } from "../store/StoreError.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import { jsonBody } from "./Body.ts"
+import { type RawBody, reader } from "./Payload.ts"
 
 export class Publisher extends Context.Service<
   Publisher,
@@ -99,13 +100,16 @@ export class Publisher extends Context.Service<
           const begunAt = clock.currentTimeNanosUnsafe()
           const now = yield* Clock.currentTimeMillis
           const id = yield* ids.nextMessage
-          const body = jsonBody({
-            id,
-            type: draft.type,
-            timestamp: DateTime.formatIso(DateTime.makeUnsafe(now)),
-            data: draft.data,
-            resource: draft.resource
-          })
+          const body =
+            typeof draft.data === "string"
+              ? jsonBody({
+                  id,
+                  type: draft.type,
+                  timestamp: DateTime.formatIso(DateTime.makeUnsafe(now)),
+                  data: draft.data,
+                  resource: draft.resource
+                })
+              : draft.data.bytes
           if (body.length > bodyBytesMax) {
             return yield* new BodyTooLarge({
               detail: `The message has ${body.length} bytes; at most ${bodyBytesMax} are taken.`
@@ -114,7 +118,7 @@ export class Publisher extends Context.Service<
           const digest =
             draft.uid === null && draft.idempotencyKey === null ? noDigest : digestOf(draft)
           const { fanOut, result } = yield* Effect.catchTag(
-            commit.submit({ draft, id, body, digest, createdAt: now }),
+            commit.submit({ draft, id, body, data: reader(draft.data), digest, createdAt: now }),
             "Overloaded",
             () => Effect.fail(overloaded)
           )
@@ -178,8 +182,8 @@ export interface Draft {
   readonly type: EventTypeName
   readonly uid: string | null
   readonly resource: Resource | null
-  /** The JSON text of `data`, exactly as the caller wrote it. */
-  readonly data: string
+  /** The JSON text of `data`, exactly as the caller wrote it; or a whole body, sent as it is. */
+  readonly data: string | RawBody
   readonly idempotencyKey: string | null
   /** At most 256 characters; see `Message`. */
   readonly orderingKey?: string | null
@@ -207,6 +211,7 @@ interface Pending {
   readonly draft: Draft
   readonly id: MessageId
   readonly body: Uint8Array
+  readonly data: () => unknown
   readonly digest: Uint8Array
   readonly createdAt: number
 }
@@ -223,16 +228,17 @@ interface Committed {
 }
 
 const plan = (
-  { body, createdAt, digest, draft, id }: Pending,
+  { body, createdAt, data, digest, draft, id }: Pending,
   router: Router["Service"],
   lanes: Lanes["Service"]
 ): Plan => {
-  const webhooks = router.route(draft.tenantId, draft)
   const { channels = noChannels, deliverAt = null, expiresAt = null, orderingKey = null } = draft
+  const { resource, type } = draft
+  const { decisions, wanted } = router.route(draft.tenantId, { type, resource, channels, data })
   const message = {
     id,
-    type: draft.type,
-    contentType: "application/json",
+    type,
+    contentType: typeof draft.data === "string" ? "application/json" : draft.data.contentType,
     body,
     orderingKey,
     expiresAt,
@@ -240,7 +246,7 @@ const plan = (
   }
   const laterAt = deliverAt !== null && deliverAt > createdAt ? deliverAt : null
   const held: Array<DueDelivery> = []
-  const deliveries = webhooks.map((webhook: Webhook, i) => {
+  const deliveries = wanted.map((webhook: Webhook, i) => {
     const delivery: DueDelivery = {
       id: deliveryOf(id, i + 1),
       tenantId: draft.tenantId,
@@ -264,13 +270,14 @@ const plan = (
         ...message,
         tenantId: draft.tenantId,
         uid: draft.uid,
-        resource: draft.resource,
+        resource,
         channels,
         deliverAt,
-        fanOut: webhooks.length
+        fanOut: wanted.length
       },
       digest,
       idempotencyKey: draft.idempotencyKey,
+      decisions,
       deliveries
     }
   }
@@ -283,10 +290,10 @@ const digestOf = (draft: Draft): Uint8Array => {
   const special = [orderingKey ?? null, channels, deliverAt ?? null, expiresAt ?? null]
   const isPlain = special.every((one) => one === null || one === channels) && channels.length === 0
   // What is plain keeps the digest that uids of earlier versions are known by: those are for ever.
-  return createHash("sha256")
-    .update(JSON.stringify(isPlain ? given : [...given, ...special]))
-    .update(data)
-    .digest()
+  const hash = createHash("sha256").update(JSON.stringify(isPlain ? given : [...given, ...special]))
+  return typeof data === "string"
+    ? hash.update(data).digest()
+    : hash.update(`\n${data.contentType}\n`).update(data.bytes).digest()
 }
 
 const noChannels: ReadonlyArray<string> = []

@@ -10,6 +10,7 @@
  * in the hands of another one waits for that one's commit, so keys and uids are taken in one order by
  * everybody: two batches never wait for each other.
  */
+import * as Routing from "../domain/Routing.ts"
 import { type DeliveryId, toUuid, type WebhookId } from "../domain/TypeId.ts"
 import type { Message } from "../domain/Message.ts"
 import { bytes, instants, ints, storable, storableOrNull, texts, uuids } from "./Parameters.ts"
@@ -19,6 +20,7 @@ export interface Insertion {
   readonly message: Message
   readonly digest: Uint8Array
   readonly idempotencyKey: string | null
+  readonly decisions: ReadonlyArray<Routing.Decision>
   readonly deliveries: ReadonlyArray<{
     readonly id: DeliveryId
     readonly webhookId: WebhookId
@@ -38,15 +40,19 @@ export const statement = (
     ...messageParameters(batch, tenants, ids),
     ...deliveryParameters(batch, tenants, ids)
   ]
-  const special = batch.filter(({ message }) => isSpecial(message))
+  const special = batch.filter(isSpecial)
   return special.length === 0
     ? [textOfPlain, parameters]
     : [textOfAll, [...parameters, ...specialParameters(special)]]
 }
 
-/** Tells whether a message says more about its way than most do. */
-const isSpecial = ({ channels, deliverAt, expiresAt, orderingKey }: Message): boolean =>
-  orderingKey !== null || channels.length > 0 || deliverAt !== null || expiresAt !== null
+/** Tells whether there is more to say about a message than about most. */
+const isSpecial = ({ decisions, message }: Insertion): boolean =>
+  decisions.length > 0 ||
+  message.orderingKey !== null ||
+  message.channels.length > 0 ||
+  message.deliverAt !== null ||
+  message.expiresAt !== null
 
 /** `columns` are those that most messages leave null, `values` theirs, `special` joins the values. */
 const textWith = (special: {
@@ -97,11 +103,12 @@ select id from rejected`
 // Most batches are of messages that say nothing special, and do not pay for those that do.
 const textOfPlain = textWith({ columns: "", values: "", join: "" })
 const textOfAll = textWith({
-  columns: ", ordering_key, channels, deliver_at, expires_at",
-  values: ", s.ordering_key, s.channels::text[], s.deliver_at, s.expires_at",
+  columns: ", ordering_key, channels, deliver_at, expires_at, routing",
+  values: ", s.ordering_key, s.channels::text[], s.deliver_at, s.expires_at, s.routing",
   join: `
-    left join unnest($29::uuid[], $30::text[], $31::text[], $32::timestamptz[], $33::timestamptz[])
-      as s (id, ordering_key, channels, deliver_at, expires_at) on s.id = m.id`
+    left join unnest($29::uuid[], $30::text[], $31::text[], $32::timestamptz[], $33::timestamptz[],
+      $34::text[]) as s (id, ordering_key, channels, deliver_at, expires_at, routing)
+      on s.id = m.id`
 })
 
 type Uuids = ReadonlyArray<string>
@@ -161,7 +168,8 @@ const specialParameters = (batch: ReadonlyArray<Insertion>) => [
   texts(batch.map(({ message }) => storableOrNull(message.orderingKey))),
   texts(batch.map(({ message }) => channelsText(message.channels))),
   instants(batch.map(({ message }) => message.deliverAt)),
-  instants(batch.map(({ message }) => message.expiresAt))
+  instants(batch.map(({ message }) => message.expiresAt)),
+  texts(batch.map(({ decisions }) => storableOrNull(Routing.encode(decisions))))
 ]
 
 /** Writes channels as Postgres reads an array: arrays of arrays of several lengths do not travel. */

@@ -10,6 +10,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 import type { Message } from "../domain/Message.ts"
+import type { Decision } from "../domain/Routing.ts"
 import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
 import {
   createdAt,
@@ -74,6 +75,8 @@ export interface NewMessage {
   /** SHA-256 of what the caller sent: tells a repetition from a conflict. */
   readonly digest: Uint8Array
   readonly idempotencyKey: string | null
+  /** What routing decided that the deliveries do not say. */
+  readonly decisions: ReadonlyArray<Decision>
   readonly deliveries: ReadonlyArray<NewDelivery>
 }
 

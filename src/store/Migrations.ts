@@ -43,6 +43,7 @@ const files = [
   "0003_hold",
   "0004_auth",
   "0005_tenants",
+  "0006_routing",
   "0010_lists"
 ]
 

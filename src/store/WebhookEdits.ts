@@ -35,8 +35,20 @@ export const registered = (input: {
   readonly secret: { readonly id: SecretId; readonly key: Redacted.Redacted<Uint8Array> }
 }): Webhook => {
   const now = createdAt(input.id)
-  const { uid, name, description, metadata, url, eventTypes, resources, headers, auth, settings } =
-    input.fields
+  const {
+    uid,
+    name,
+    description,
+    metadata,
+    url,
+    eventTypes,
+    resources,
+    channels,
+    filter,
+    headers,
+    auth,
+    settings
+  } = input.fields
   return {
     id: input.id,
     tenantId: input.tenantId,
@@ -47,6 +59,8 @@ export const registered = (input: {
     url,
     eventTypes,
     resources,
+    channels,
+    filter,
     headers,
     auth,
     settings,
@@ -70,6 +84,8 @@ export const withUpdate = (webhook: Webhook, update: WebhookUpdate, now: number)
     url = webhook.url,
     eventTypes = webhook.eventTypes,
     resources = webhook.resources,
+    channels = webhook.channels,
+    filter = webhook.filter,
     headers = webhook.headers,
     auth = webhook.auth,
     settings,
@@ -84,6 +100,8 @@ export const withUpdate = (webhook: Webhook, update: WebhookUpdate, now: number)
     url,
     eventTypes,
     resources,
+    channels,
+    filter,
     headers,
     auth,
     unreadable: webhook.unreadable.filter((part) => update[part] === undefined),

@@ -39,6 +39,9 @@ const Row = Schema.Struct({
   resources: Schema.Array(
     Schema.Struct({ type: Schema.String, id: Schema.optionalKey(Schema.String) })
   ),
+  channels: Schema.Array(Schema.String),
+  // It was checked when it was written; a row is not refused for rules that came later.
+  filter: Schema.NullOr(Schema.Record(Schema.String, Schema.Json)),
   headers: Texts,
   headers_sealed: Schema.NullOr(Schema.Uint8Array),
   auth_sealed: Schema.NullOr(Schema.Uint8Array),
@@ -99,6 +102,8 @@ const webhookOf = (row: Row, parts: Parts, secrets: ReadonlyArray<Secret>): Webh
   url: row.url,
   eventTypes: row.event_types,
   resources: row.resources,
+  channels: row.channels,
+  filter: row.filter,
   headers: parts.headers,
   auth: parts.auth,
   settings: row.settings,
@@ -192,6 +197,8 @@ export const encode = (webhook: Webhook) => ({
   url: webhook.url,
   eventTypes: webhook.eventTypes,
   resources: JSON.stringify(webhook.resources),
+  channels: webhook.channels,
+  filter: webhook.filter === null ? null : JSON.stringify(webhook.filter),
   settings: JSON.stringify(encodeSettings(webhook.settings)),
   status: webhook.status,
   disabledReason: webhook.disabledReason,

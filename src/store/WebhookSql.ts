@@ -49,7 +49,8 @@ export const make = Effect.gen(function* () {
     Effect.flatMap(
       sql`
         select w.id, w.tenant_id, w.uid, w.name, w.description, w.metadata, w.url, w.event_types,
-          w.resources, w.headers, w.headers_sealed, w.auth_sealed, w.settings, w.status, w.disabled_reason, w.created_at,
+          w.resources, w.channels, w.filter, w.headers, w.headers_sealed, w.auth_sealed,
+          w.settings, w.status, w.disabled_reason, w.created_at,
           w.updated_at, h.version, h.consecutive_failures, h.failing_since, h.last_success_at,
           h.last_failure_at, h.circuit_open_until, h.circuit_openings, h.throttled_until,
           s.secret_ids, s.secret_values, s.secret_created_at, s.secret_expires_at
@@ -113,11 +114,13 @@ export const make = Effect.gen(function* () {
     const auth = yield* WebhookParts.sealAuth(ring, owner, webhook.auth)
     const inserted = yield* sql`
       insert into webhook (id, tenant_id, uid, name, description, metadata, url, event_types,
-        resources, headers_sealed, auth_sealed, settings, status, disabled_reason, created_at,
+        resources, channels, filter, headers_sealed, auth_sealed, settings, status,
+        disabled_reason, created_at,
         updated_at)
       values (${row.id}, ${tenantId}, ${row.uid}, ${row.name}, ${row.description},
         ${row.metadata}::jsonb, ${row.url}, ${row.eventTypes}, ${row.resources}::jsonb,
-        ${headers}, ${auth}, ${row.settings}::jsonb, ${row.status}, ${row.disabledReason},
+        ${row.channels}, ${row.filter}::jsonb, ${headers}, ${auth}, ${row.settings}::jsonb,
+        ${row.status}, ${row.disabledReason},
         ${row.createdAt}, ${row.updatedAt})
       on conflict (tenant_id, uid) where uid is not null do nothing returning 1`
     if (inserted.length === 0) return yield* new WebhookUidTaken({})
@@ -136,7 +139,8 @@ export const make = Effect.gen(function* () {
       yield* sql`
         update webhook set uid = ${row.uid}, name = ${row.name}, description = ${row.description},
           metadata = ${row.metadata}::jsonb, url = ${row.url}, event_types = ${row.eventTypes},
-          resources = ${row.resources}::jsonb, settings = ${row.settings}::jsonb,
+          resources = ${row.resources}::jsonb, channels = ${row.channels},
+          filter = ${row.filter}::jsonb, settings = ${row.settings}::jsonb,
           status = ${row.status}, disabled_reason = ${row.disabledReason}, updated_at = ${row.updatedAt}
         where id = ${uuid}`.pipe(
         Effect.catchReason("SqlError", "UniqueViolation", () => new WebhookUidTaken({}))

@@ -127,6 +127,8 @@ const make = Effect.gen(function* () {
           url,
           eventTypes: [],
           resources: [],
+          channels: [],
+          filter: null,
           headers: {},
           auth: { kind: "none" },
           ...fields,

@@ -47,6 +47,8 @@ const webhook = (status: Webhook["status"], health: Partial<WebhookHealth> = {})
   url: "https://example.com",
   eventTypes: [],
   resources: [],
+  channels: [],
+  filter: null,
   headers: {},
   auth: { kind: "none" },
   settings: decode({}),

@@ -76,6 +76,63 @@ describe("/v1/messages", () => {
       })
     )
 
+    it.effect("takes bytes of any content type as they are, with the rest in the query", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const raw = (query: string, body: string | Uint8Array, type: string | undefined) =>
+          call("POST", `/v1/messages/raw?${query}`, {
+            body,
+            headers: type === undefined ? {} : { "content-type": type, "idempotency-key": "k" }
+          })
+        const bytes = Uint8Array.from({ length: 256 }, (_, i) => i)
+        const answer = yield* raw(
+          "type=file.stored&uid=f-1&resourceType=file&resourceId=7&orderingKey=o&channels=a&channels=b" +
+            "&deliverAt=1970-01-01T00:01:00Z&expiresAt=1970-01-01T00:02:00Z",
+          bytes,
+          `image/png; x="1"`
+        )
+        assert.strictEqual(answer.status, 202)
+        assert.deepStrictEqual(yield* lastDraft, {
+          tenantId: (yield* Tenants).own.id,
+          type: "file.stored",
+          uid: "f-1",
+          resource: { type: "file", id: "7" },
+          orderingKey: "o",
+          channels: ["a", "b"],
+          deliverAt: 60_000,
+          expiresAt: 120_000,
+          data: { contentType: `image/png; x="1"`, bytes },
+          idempotencyKey: "k"
+        })
+        yield* raw("type=a&channels=one", "\ufeff{", "application/json")
+        assert.deepInclude(yield* lastDraft, {
+          channels: ["one"],
+          data: {
+            contentType: "application/json",
+            bytes: Uint8Array.from([0xef, 0xbb, 0xbf, 0x7b])
+          }
+        })
+        for (const [query, body, type, status, pointer] of [
+          ["", "x", "text/plain", 422, "/query/type"],
+          ["type=posthaste.x", "x", "text/plain", 422, "/query/type"],
+          ["type=a&resourceId=1", "x", "text/plain", 422, "/query/resourceType"],
+          ["type=a&resourceType=1", "x", "text/plain", 422, "/query/resourceId"],
+          ["type=a&deliverAt=soon", "x", "text/plain", 422, "/query/deliverAt"],
+          ["type=a&deliverAt=1980-01-01T00:00:00Z", "x", "text/plain", 422, "/query/deliverAt"],
+          ["type=a", bytes, undefined, 415, undefined],
+          ["type=a", "x", "text", 415, undefined],
+          ["type=a", "x".repeat(1_001), "text/plain", 413, undefined],
+          ["type=a", bytes, "application/json", 400, undefined],
+          ["type=a", bytes, "application/cloudevents+json; charset=utf-8", 400, undefined],
+          ["type=a", bytes, "text/plain;charset=UTF-8", 400, undefined]
+        ] as const) {
+          const refused = yield* raw(query, body, type)
+          assert.strictEqual(refused.status, status, `${query} ${type}`)
+          if (pointer !== undefined) assert.strictEqual(refused.json.errors[0].pointer, pointer)
+        }
+      })
+    )
+
     it.effect("keeps numbers, escapes and unicode of data byte for byte", () =>
       Effect.gen(function* () {
         for (const data of [

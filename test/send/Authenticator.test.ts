@@ -36,6 +36,8 @@ const webhookWith = (auth: Auth, number = 1): Webhook => ({
   url: "https://receiver.example/hook",
   eventTypes: [],
   resources: [],
+  channels: [],
+  filter: null,
   headers: {},
   auth,
   settings: Schema.decodeUnknownSync(WebhookSettings)({}),

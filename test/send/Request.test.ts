@@ -33,6 +33,8 @@ const webhookOf = (
   url: rest.url ?? "https://receiver.example/hook",
   eventTypes: [],
   resources: [],
+  channels: [],
+  filter: null,
   headers: rest.headers ?? {},
   auth: { kind: "none" },
   settings: Schema.decodeSync(WebhookSettings)(settings),

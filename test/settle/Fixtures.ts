@@ -36,6 +36,8 @@ export const webhookWith = (
   url: "https://receiver.test/hooks?token=do-not-log",
   eventTypes: [],
   resources: [],
+  channels: [],
+  filter: null,
   headers: { authorization: "Bearer do-not-log" },
   auth: { kind: "bearer", token: Redacted.make("do-not-log") },
   settings: { ...Schema.decodeUnknownSync(WebhookSettings)({}), ...settings },

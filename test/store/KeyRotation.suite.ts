@@ -39,6 +39,8 @@ const register = Effect.gen(function* () {
       url: "https://example.com/hook",
       eventTypes: [],
       resources: [],
+      channels: [],
+      filter: null,
       headers: {},
       auth: { kind: "none" },
       settings

@@ -112,6 +112,8 @@ export const webhookOf = Effect.fnUntraced(function* (tenantId: TenantId) {
       url: "https://example.com/hook",
       eventTypes: [],
       resources: [],
+      channels: [],
+      filter: null,
       headers: {},
       auth: { kind: "none" },
       settings
@@ -161,6 +163,7 @@ export const draft = Effect.fnUntraced(function* (
     },
     digest: Buffer.from((content ?? "content").padEnd(32)),
     idempotencyKey: idempotencyKey ?? null,
+    decisions: [],
     deliveries: webhooks.map((webhookId, i) => ({ id: deliveryOf(id, i + 1), webhookId, dueAt }))
   }
   return message

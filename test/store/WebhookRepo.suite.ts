@@ -43,6 +43,8 @@ const blank: WebhookFields = {
   url: "https://example.com/hook",
   eventTypes: [],
   resources: [],
+  channels: [],
+  filter: null,
   headers: {},
   auth: { kind: "none" },
   settings: defaults
@@ -57,6 +59,8 @@ const full: WebhookFields = {
   url: "https://example.com/a?b=c&d=%20",
   eventTypes: ["invoice.*", "order.paid"],
   resources: [{ type: "project", id: "1" }, { type: "user" }],
+  channels: ["eu", `a "c", {}`],
+  filter: { $or: [{ amount: { $gt: 1.5 } }, { "a.b": null }] },
   headers: { "x-a": `"b", c`, "X-B": "ü" },
   auth: { kind: "none" },
   settings: {

@@ -38,6 +38,8 @@ const fields: WebhookFields = {
   url: "https://example.com/hook",
   eventTypes: [],
   resources: [],
+  channels: [],
+  filter: null,
   headers: {},
   auth: { kind: "none" },
   settings: { ...defaults, timeoutMs: 1_000, concurrency: 1, alertAt: [1] }

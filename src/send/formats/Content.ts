@@ -7,6 +7,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import type { Refused } from "../../domain/Attempt.ts"
+import { isJson } from "../../domain/ContentType.ts"
 import type { OutgoingMessage } from "../../store/DeliveryQueue.ts"
 import { hasMembers, parse } from "./JsonText.ts"
 
@@ -23,7 +24,7 @@ export interface Content {
 
 /** Reads a message for a format; refused when its body is no JSON. */
 export const read = (message: OutgoingMessage, format: string): Result.Result<Content, Refused> => {
-  const body = isJson.test(message.contentType) ? parse(message.body) : undefined
+  const body = isJson(message.contentType) ? parse(message.body) : undefined
   if (body === undefined) {
     return refuse(`The format ${format} needs a body of JSON, and this message has none.`)
   }
@@ -63,8 +64,6 @@ export const valueAt = (content: Content, path: string): unknown => {
 /** Says why no request can be made of a message: one sentence, without what the message holds. */
 export const refuse = (detail: string): Result.Result<never, Refused> =>
   Result.fail({ _tag: "Refused", rule: "format", detail })
-
-const isJson = /^[\w.+-]+\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i
 
 /** Walks down a dotted path. A name that holds dots itself is found too, the longest one first. */
 const memberAt = (value: unknown, path: string): unknown => {
