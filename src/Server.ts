@@ -19,33 +19,37 @@ import {
   Layer,
   Option,
   Path,
-  Redacted
+  Redacted,
+  References
 } from "effect"
 import * as Engine from "./Engine.ts"
 import { version } from "./domain/Version.ts"
 import * as Http from "./http/Http.ts"
+import { Standby } from "./http/Standby.ts"
 import { SettingInvalid, type Settings } from "./Settings.ts"
 import { Database } from "./store/Database.ts"
 import * as KeyFile from "./store/KeyFile.ts"
 import { KeyRing } from "./store/KeyRing.ts"
 import { TenantRepo } from "./store/TenantRepo.ts"
 import * as Logging from "./telemetry/Logging.ts"
+import * as Otlp from "./telemetry/Otlp.ts"
 
 /** The whole service. Fails when the database cannot be opened or the port is taken. */
 export const layer = (settings: Settings) =>
   Layer.effectDiscard(announce(settings)).pipe(
-    Layer.provideMerge(
-      Http.layerServer({
-        host: settings.host,
-        port: settings.port,
-        maxBodyBytes: settings.maxBodyBytes,
-        gracefulShutdownTimeout: Duration.times(settings.shutdownTimeout, 0.3)
-      })
-    ),
+    Layer.provideMerge(Http.layer({ maxBodyBytes: settings.maxBodyBytes })),
     // Before the first request can come: whoever finds the service ready finds the key.
     Layer.provideMerge(FirstStart.layer(settings)),
     Layer.provideMerge(layerEngine(settings)),
-    Layer.provide(layerLogging(settings))
+    // Listens before anything else, so that an engine that stands by can say so.
+    Layer.provideMerge(
+      Http.layerNode({
+        host: settings.host,
+        port: settings.port,
+        gracefulShutdownTimeout: Duration.times(settings.shutdownTimeout, 0.3)
+      })
+    ),
+    Layer.provide(layerTelemetry(settings))
   )
 
 /** The engine of the service, without its doors. */
@@ -68,6 +72,7 @@ const layerEngine = (settings: Settings) =>
   }).pipe(
     Layer.provideMerge(Engine.layerStores),
     Layer.provide(layerKeyRing(settings)),
+    Layer.provideMerge(Layer.effectDiscard(Effect.flatMap(Standby, ({ opened }) => opened))),
     Layer.provideMerge(layerDatabase(settings))
   )
 
@@ -118,6 +123,20 @@ const layerLogging = (settings: Settings) =>
   Logging.layer({
     format: Option.getOrElse(settings.logFormat, () => (process.stdout.isTTY ? "pretty" : "json")),
     level: settings.logLevel
+  })
+
+/** Log lines here, and everything at a collector besides, where there is one. */
+const layerTelemetry = (settings: Settings) =>
+  Option.match(settings.otlpEndpoint, {
+    // Spans that nobody exports are not even begun.
+    onNone: () =>
+      Layer.merge(layerLogging(settings), Layer.succeed(References.TracerEnabled, false)),
+    onSome: (endpoint) =>
+      Otlp.layer({
+        endpoint,
+        headers: Option.getOrElse(settings.otlpHeaders, () => Redacted.make({})),
+        traceRatio: settings.traceRatio
+      }).pipe(Layer.provideMerge(layerLogging(settings)))
   })
 
 /** Says where everything is, once it is there. */

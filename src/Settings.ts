@@ -39,6 +39,11 @@ export interface Settings {
   readonly shutdownTimeout: Duration.Duration
   readonly logLevel: "Debug" | "Info" | "Warn" | "Error"
   readonly logFormat: Option.Option<"json" | "logfmt" | "pretty">
+  /** Where traces, metrics and log lines go besides; none keeps them here. */
+  readonly otlpEndpoint: Option.Option<string>
+  readonly otlpHeaders: Option.Option<Redacted.Redacted<Readonly<Record<string, string>>>>
+  /** The share of traces that are sent there, 0 to 1. */
+  readonly traceRatio: number
   /** Embedded database and a loopback host, nothing else said: only this machine reaches it. */
   readonly local: boolean
 }
@@ -73,7 +78,10 @@ const config = Config.all({
   logLevel: Config.Literals(["debug", "info", "warn", "error"], "POSTHASTE_LOG_LEVEL").pipe(
     Config.withDefault("info" as const)
   ),
-  logFormat: Config.option(Config.Literals(["json", "logfmt", "pretty"], "POSTHASTE_LOG_FORMAT"))
+  logFormat: Config.option(Config.Literals(["json", "logfmt", "pretty"], "POSTHASTE_LOG_FORMAT")),
+  otlpEndpoint: Config.option(Config.NonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT")),
+  otlpHeaders: Config.option(Config.Redacted("OTEL_EXPORTER_OTLP_HEADERS")),
+  traceRatio: Config.Finite("POSTHASTE_TRACE_RATIO").pipe(Config.withDefault(0.01))
 })
 
 /** Reads the settings from the environment. */
@@ -132,11 +140,26 @@ export const load: Effect.Effect<Settings, SettingInvalid> = Effect.gen(function
       message: `POSTHASTE_SECRET_KEYS: ${secretKeys.value.failure}`
     })
   }
+  if (Option.exists(raw.otlpEndpoint, (url) => !/^https?:\/\//.test(url) || !URL.canParse(url))) {
+    return yield* new SettingInvalid({
+      message: "OTEL_EXPORTER_OTLP_ENDPOINT: expected a URL such as http://collector:4318"
+    })
+  }
+  if (raw.traceRatio < 0 || raw.traceRatio > 1) {
+    return yield* new SettingInvalid({ message: "POSTHASTE_TRACE_RATIO: expected 0 to 1" })
+  }
+  const otlpHeaders = Option.map(raw.otlpHeaders, (text) => headersOf(Redacted.value(text)))
+  if (Option.exists(otlpHeaders, (headers) => headers === null)) {
+    return yield* new SettingInvalid({
+      message: "OTEL_EXPORTER_OTLP_HEADERS: expected name=value,name=value"
+    })
+  }
   const local = Option.isNone(raw.databaseUrl) && loopbackHosts.has(raw.host)
   return {
     ...raw,
     local,
     secretKeys: Option.flatMap(secretKeys, Result.getSuccess),
+    otlpHeaders: Option.map(otlpHeaders, (headers) => Redacted.make(headers ?? {})),
     allowHttp: Option.getOrElse(raw.allowHttp, () => local),
     allowNetworks: Option.getOrElse(allowNetworks, () => (local ? loopbackNetworks : [])),
     logLevel: logLevels[raw.logLevel]
@@ -146,6 +169,19 @@ export const load: Effect.Effect<Settings, SettingInvalid> = Effect.gen(function
     Effect.fail(new SettingInvalid({ message: oneLine(error.message) }))
   )
 )
+
+/** Reads headers in the form of OpenTelemetry's specification; null when they have another. */
+const headersOf = (text: string): Readonly<Record<string, string>> | null => {
+  const pairs = text
+    .split(",")
+    .filter((pair) => pair.trim() !== "")
+    .map((pair) => /^\s*([\w-]+)=(.*?)\s*$/.exec(pair))
+  if (pairs.some((pair) => pair === null)) return null
+  return Object.fromEntries(pairs.map((pair) => [pair![1], decoded(pair![2]!)]))
+}
+
+const decoded = (text: string): string =>
+  /%(?![0-9a-f]{2})/i.test(text) ? text : decodeURIComponent(text)
 
 const logLevels = { debug: "Debug", info: "Info", warn: "Warn", error: "Error" } as const
 

@@ -104,7 +104,7 @@ describe("The README's other examples", () => {
 
 describe("The README's tables", () => {
   it("name every setting, and no other", () => {
-    const settings = new Set(read("src/Settings.ts").match(/\bPOSTHASTE_[A-Z_]+/g))
+    const settings = new Set(read("src/Settings.ts").match(/\b(?:POSTHASTE|OTEL)_[A-Z_]+/g))
     const shown = table("variable").flatMap(([names = ""]) => codesOf(names))
     assert.deepStrictEqual(shown.toSorted(), [...settings].toSorted())
   })

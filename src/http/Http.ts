@@ -8,7 +8,7 @@
  * Leaves to others: the work itself (the services that the handlers name), TLS and rate limits.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { ByteSize, Duration, Layer } from "effect"
+import { ByteSize, Duration, Effect, Layer } from "effect"
 import { HttpIncomingMessage, HttpRouter } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { createServer } from "node:http"
@@ -24,6 +24,7 @@ import { JsonBodyLayer } from "./JsonBodyLayer.ts"
 import { MessagesHandlers } from "./MessagesHandlers.ts"
 import { MetricsRoute } from "./MetricsRoute.ts"
 import { RawBodyLayer } from "./RawBodyLayer.ts"
+import { Standby } from "./Standby.ts"
 import { RequestProblemsLayer } from "./RequestProblemsLayer.ts"
 import { SystemHandlers } from "./SystemHandlers.ts"
 import { TenantsHandlers } from "./TenantsHandlers.ts"
@@ -103,26 +104,31 @@ export const serve = <A, E, R>(doors: Layer.Layer<A, E, R>, options: HttpOptions
 /** The API on the `HttpServer` that is provided. */
 export const layer = (options: HttpOptions = {}) => serve(routes(options), options)
 
-/** A server of Node, listening. Fails when the address is taken. */
+/**
+ * A server of Node, listening and standing by until something is served on it. Fails when the address
+ * is taken.
+ */
 export const layerNode = (options: HttpServerOptions = {}) =>
-  NodeHttpServer.layer(
-    () =>
-      createServer({
-        headersTimeout: Duration.toMillis(options.headersTimeout ?? "10 seconds"),
-        requestTimeout: Duration.toMillis(options.requestTimeout ?? "30 seconds"),
-        connectionsCheckingInterval: checkingMs,
-        maxHeaderSize: headerBytesMax
-      }),
-    {
-      host: options.host ?? "127.0.0.1",
-      port: options.port ?? 8_400,
-      gracefulShutdownTimeout: options.gracefulShutdownTimeout ?? "10 seconds"
-    }
-  )
-
-/** The API on a server of its own. */
-export const layerServer = (options: HttpServerOptions = {}) =>
-  layer(options).pipe(Layer.provideMerge(layerNode(options)))
+  Layer.unwrap(
+    Effect.map(Standby, ({ attach }) =>
+      NodeHttpServer.layer(
+        () =>
+          attach(
+            createServer({
+              headersTimeout: Duration.toMillis(options.headersTimeout ?? "10 seconds"),
+              requestTimeout: Duration.toMillis(options.requestTimeout ?? "30 seconds"),
+              connectionsCheckingInterval: checkingMs,
+              maxHeaderSize: headerBytesMax
+            })
+          ),
+        {
+          host: options.host ?? "127.0.0.1",
+          port: options.port ?? 8_400,
+          gracefulShutdownTimeout: options.gracefulShutdownTimeout ?? "10 seconds"
+        }
+      )
+    )
+  ).pipe(Layer.provideMerge(Standby.layer))
 
 const defaultMaxBodyBytes = 262_144
 

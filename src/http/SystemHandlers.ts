@@ -12,6 +12,8 @@ import { HttpSender } from "../send/HttpSender.ts"
 import { Lanes } from "../send/Lanes.ts"
 import { Database } from "../store/Database.ts"
 import * as Migrations from "../store/Migrations.ts"
+import { Ownership } from "../store/Ownership.ts"
+import { Draining } from "./Draining.ts"
 
 export const SystemHandlers = HttpApiBuilder.group(
   Api,
@@ -21,20 +23,28 @@ export const SystemHandlers = HttpApiBuilder.group(
     const sql = yield* SqlClient
     const lanes = yield* Lanes
     const sender = yield* HttpSender
+    const ownership = yield* Ownership
+    const draining = yield* Draining
 
     const migrated = Migrations.status.pipe(
       Effect.provideService(SqlClient, sql),
       Effect.filterOrFail((all) => all.every(({ appliedAt }) => appliedAt !== null))
     )
     const checks = yield* Effect.all(
-      { database: check(database.check), migrations: check(migrated), lanes: check(lanes.stats) },
+      {
+        database: check(database.check),
+        migrations: check(migrated),
+        ownership: check(Effect.filterOrFail(ownership.isHeld, (held) => held)),
+        lanes: check(lanes.stats)
+      },
       { concurrency: "unbounded" }
     ).pipe(Effect.cachedWithTTL(keptFor))
 
     return handlers.handleAll({
       live: () => Effect.succeed({ status: "ok" as const }),
       ready: Effect.fnUntraced(function* () {
-        const parts = yield* checks
+        const begun = draining.begun() ? ("failed" as const) : ("ok" as const)
+        const parts = { ...(yield* checks), draining: begun }
         const { durability } = database
         const about = {
           checks: parts,

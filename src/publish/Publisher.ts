@@ -26,6 +26,7 @@ import { Ids } from "../store/Ids.ts"
 import { type InsertResult, MessageRepo, type NewMessage } from "../store/MessageRepo.ts"
 import { StoreError } from "../store/StoreError.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
+import { Traces } from "../telemetry/Traces.ts"
 import { jsonBody } from "./Body.ts"
 import { type RawBody, reader } from "./Payload.ts"
 
@@ -51,6 +52,7 @@ export class Publisher extends Context.Service<
         const messages = yield* MessageRepo
         const router = yield* Router
         const clock = yield* Clock.Clock
+        const tracing = yield* Traces
         const context = yield* Effect.context<never>()
 
         const measure = (counter: Metric.Counter<number>, begunAt: bigint) => {
@@ -125,6 +127,7 @@ export class Publisher extends Context.Service<
           switch (result._tag) {
             case "Inserted":
               measure(Metrics.messagesAccepted, begunAt)
+              if (tracing !== undefined) yield* tracing.published(id)
               return {
                 id,
                 uid: draft.uid,

@@ -40,10 +40,11 @@ import type { Settler } from "../settle/Settler.ts"
 import type { DeliveryQueue, DueDelivery } from "../store/DeliveryQueue.ts"
 import type { StoreError } from "../store/StoreError.ts"
 import { log } from "../telemetry/Log.ts"
+import type { Traces } from "../telemetry/Traces.ts"
 import type { AddressGuard } from "./AddressGuard.ts"
 import type { Authenticator } from "./Authenticator.ts"
 import * as Gate from "./Gate.ts"
-import type { Sent } from "./HttpSender.ts"
+import type { HttpRequest, Sent } from "./HttpSender.ts"
 import { fits, type Memory } from "./Memory.ts"
 import * as Rate from "./Rate.ts"
 import { build } from "./Request.ts"
@@ -71,6 +72,7 @@ export interface LaneContext {
   readonly settler: Settler["Service"]
   readonly circuit: Circuit["Service"]
   readonly sender: Authenticator["Service"]
+  readonly tracing: typeof Traces.Service
   readonly signer: Signer["Service"]
   readonly guard: AddressGuard["Service"]
   readonly clock: Clock.Clock
@@ -234,6 +236,21 @@ export const make = (
     waitsUntil = now + Math.round(Math.min(firstMs * 2 ** waits++, mostMs) * (0.75 + share / 2))
   })
 
+  const send = (delivery: DueDelivery, request: HttpRequest) => {
+    const sending = sender.send(webhook, request)
+    const { tracing } = context
+    if (tracing === undefined) return sending
+    const about = {
+      message: delivery.message.id,
+      delivery: delivery.id,
+      webhook: webhook.id,
+      attempt: delivery.attempts + 1
+    }
+    return tracing.attempt(about, sending, ({ outcome }) =>
+      outcome._tag === "NotSent" ? "not_sent" : classify(outcome)
+    )
+  }
+
   /** Makes one attempt; answers false when the gate turned out to be closed. */
   const attempt = Effect.fnUntraced(
     function* (delivery: DueDelivery) {
@@ -246,7 +263,7 @@ export const make = (
       const sent = yield* (
         Result.isFailure(request)
           ? Effect.succeedSome(notSent(request.failure))
-          : circuit.run(webhook, sender.send(webhook, request.success), ({ outcome }) =>
+          : circuit.run(webhook, send(delivery, request.success), ({ outcome }) =>
               circuitOutcome(outcome)
             )
       ).pipe(

@@ -36,6 +36,7 @@ import { type WebhookChange, WebhookRepo } from "../store/WebhookRepo.ts"
 import { log } from "../telemetry/Log.ts"
 import { reading } from "../telemetry/Instruments.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
+import { Traces } from "../telemetry/Traces.ts"
 import { AddressGuard } from "./AddressGuard.ts"
 import * as Agenda from "./Agenda.ts"
 import { Authenticator } from "./Authenticator.ts"
@@ -114,6 +115,7 @@ export class Lanes extends Context.Service<
           scope: yield* Effect.acquireRelease(Scope.make(), Scope.close),
           circuit: yield* Circuit,
           sender: yield* Authenticator,
+          tracing: yield* Traces,
           signer: yield* Signer,
           guard: yield* AddressGuard,
           slots: PartitionedSemaphore.makeUnsafe({ permits: options.inFlightMax ?? 512 }),

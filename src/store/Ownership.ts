@@ -31,6 +31,8 @@ export class Ownership extends Context.Service<
   {
     /** Counts the owners this database has had, this one included. */
     readonly epoch: number
+    /** Tells whether the lock is held at this moment: not while a lost session is made again. */
+    readonly isHeld: Effect.Effect<boolean>
     /** Fails when another engine has taken over, and else never ends. */
     readonly fenced: Effect.Effect<never, Fenced>
   }
@@ -46,11 +48,15 @@ export class Ownership extends Context.Service<
           const epoch = yield* take((text, values) => client.unsafe<Row>(text, values)).pipe(
             Effect.mapError(StoreError.from("Ownership.take"))
           )
-          return Ownership.of({ epoch, fenced: Effect.never })
+          return Ownership.of({ epoch, isHeld: Effect.succeed(true), fenced: Effect.never })
         }
         const owned = yield* Deferred.make<number, StoreError | Fenced>()
         const fenced = yield* Deferred.make<never, Fenced>()
-        yield* hold(client.config, owned).pipe(
+        let held = false
+        const onHeld = (now: boolean) => {
+          held = now
+        }
+        yield* hold(client.config, owned, onHeld).pipe(
           Effect.onError((cause) => Deferred.failCause(owned, cause)),
           Effect.catchTag("StoreError", () => Effect.never),
           Effect.onError((cause) => Deferred.failCause(fenced, cause)),
@@ -58,13 +64,18 @@ export class Ownership extends Context.Service<
           Effect.forkScoped
         )
         const epoch = yield* Deferred.await(owned).pipe(Effect.catchTag("Fenced", Effect.die))
-        return Ownership.of({ epoch, fenced: Deferred.await(fenced) })
+        return Ownership.of({
+          epoch,
+          isHeld: Effect.sync(() => held),
+          fenced: Deferred.await(fenced)
+        })
       })
     )
 
   /** Owns at once and for ever, as epoch 1. */
   static readonly layerMemory: Layer.Layer<Ownership> = Layer.succeed(Ownership, {
     epoch: 1,
+    isHeld: Effect.succeed(true),
     fenced: Effect.never
   })
 }
@@ -101,7 +112,8 @@ const take = Effect.fnUntraced(function* (query: Query) {
 /** Owns, says so once, and owns again whenever the session was lost. */
 const hold = (
   config: PgConnection.Config,
-  owned: Deferred.Deferred<number, StoreError | Fenced>
+  owned: Deferred.Deferred<number, StoreError | Fenced>,
+  onHeld: (held: boolean) => void
 ): Effect.Effect<never, StoreError | Fenced> => {
   let epoch: number | undefined
   let told = false
@@ -131,12 +143,17 @@ const hold = (
       yield* log("engine_regained", { epoch })
     }
     told = false
+    onHeld(true)
     const alive = query("select 1").pipe(
       Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => noAnswer }),
       Effect.repeat(Schedule.spaced("1 second"))
     )
     yield* Effect.raceFirst(alive, lost)
-  }).pipe(Effect.scoped, Effect.mapError(StoreError.from("Ownership.hold")))
+  }).pipe(
+    Effect.scoped,
+    Effect.ensuring(Effect.sync(() => onHeld(false))),
+    Effect.mapError(StoreError.from("Ownership.hold"))
+  )
 
   return session.pipe(
     Effect.catchTag("StoreError", (error) => {

@@ -35,6 +35,17 @@ const make = (format: (line: LogLine.LogLine) => string): Logger.Logger<unknown,
   })
 }
 
+/** Holds back in another logger what repeats, as the console's does. */
+export const throttled = (logger: Logger.Logger<unknown, void>): Logger.Logger<unknown, void> => {
+  const throttle = Throttle.make()
+  return Logger.make((options) => {
+    const line = LogLine.of(options)
+    if (isRepeating(line) && throttle(line.event, options.date.getTime()) === null) return
+    // Lines of libraries may hold anything; only their words leave, in the form that is safe.
+    logger.log({ ...options, message: line.message })
+  })
+}
+
 const isRepeating = (
   line: LogLine.LogLine
 ): line is LogLine.LogLine & { event: keyof typeof kinds } => {

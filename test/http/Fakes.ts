@@ -28,6 +28,7 @@ import { HoldRepo } from "../../src/store/HoldRepo.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { MemoryTables } from "../../src/store/MemoryTables.ts"
 import { MessageRepo } from "../../src/store/MessageRepo.ts"
+import { Ownership } from "../../src/store/Ownership.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
 import { TenantErasure } from "../../src/store/TenantErasure.ts"
 import { TenantRepo } from "../../src/store/TenantRepo.ts"
@@ -52,6 +53,8 @@ export class Fakes extends Context.Service<
     /** What `DeliveryLog.changes` and `Lanes.changes` tell. */
     readonly settled: PubSub.PubSub<DeliveryChange>
     readonly moved: PubSub.PubSub<Delivery>
+    /** While true, the engine does not own the database. */
+    unowned: boolean
     /** While true, a migration is pending. */
     unmigrated: boolean
     /** While true, all sending is held. */
@@ -80,6 +83,7 @@ export class Fakes extends Context.Service<
         settled: yield* PubSub.sliding<DeliveryChange>(4_096),
         moved: yield* PubSub.sliding<Delivery>(1_024),
         unmigrated: false,
+        unowned: false,
         held: false
       })
     })
@@ -196,6 +200,11 @@ const scripted = Layer.unwrap(
         stats: Effect.succeed({ lanes: 0, held: 0, heldBytes: 0, inFlight: 0 })
       }),
       Layer.mock(HttpSender, { egress: Effect.succeed("direct" as const) }),
+      Layer.succeed(Ownership, {
+        epoch: 1,
+        isHeld: Effect.sync(() => !fakes.unowned),
+        fenced: Effect.never
+      }),
       Layer.mock(Census, { refresh: Effect.void }),
       Layer.mock(Database, {
         kind: "pglite",

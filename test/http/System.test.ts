@@ -23,7 +23,13 @@ describe("/health", () => {
         const { call } = yield* Calls
         const fakes = yield* Fakes
         const ready = call("GET", "/health/ready", { key: null })
-        const parts = { database: "ok", migrations: "ok", lanes: "ok" }
+        const parts = {
+          database: "ok",
+          migrations: "ok",
+          ownership: "ok",
+          lanes: "ok",
+          draining: "ok"
+        }
         const well = yield* ready
         assert.strictEqual(well.status, 200)
         assert.deepStrictEqual(well.json, {
@@ -53,6 +59,11 @@ describe("/health", () => {
         assert.deepStrictEqual((yield* ready).json.checks, { ...parts, migrations: "failed" })
 
         fakes.unmigrated = false
+        fakes.unowned = true
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual((yield* ready).json.checks, { ...parts, ownership: "failed" })
+
+        fakes.unowned = false
         fakes.held = true
         yield* TestClock.adjust("1 second")
         const held = yield* ready

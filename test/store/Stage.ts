@@ -58,7 +58,11 @@ const ownership = Layer.effect(
     const sql = yield* SqlClient
     const [row] = yield* sql<{ readonly epoch: bigint }>`
       update engine set epoch = epoch + 1 returning epoch`
-    return Ownership.of({ epoch: Number(row!.epoch), fenced: Effect.never })
+    return Ownership.of({
+      epoch: Number(row!.epoch),
+      isHeld: Effect.succeed(true),
+      fenced: Effect.never
+    })
   })
 )
 

@@ -67,6 +67,7 @@ describe("Metrics", () => {
       assert.strictEqual(yield* count(Metrics.attempts.status_5xx), 1)
       assert.strictEqual(yield* count(Metrics.attempts.status_410), 1)
       assert.strictEqual(yield* count(Metrics.attempts.blocked), 1)
+      assert.strictEqual(yield* count(Metrics.guardRefusals("url")), 1)
       assert.strictEqual((yield* measured(Metrics.attemptDuration)).count, 3)
       assert.strictEqual((yield* measured(Metrics.firstAttempt)).count, 3)
       const delivered = yield* measured(Metrics.delivered)
