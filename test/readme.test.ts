@@ -4,12 +4,13 @@
  * Examples run in Node as a user's program would, with `posthaste/…` read from `src/`.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Duration, Effect, Option, Schema } from "effect"
+import { ConfigProvider, Duration, Effect, Exit, Option, Schema } from "effect"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { findPackageJSON, stripTypeScriptTypes } from "node:module"
 import * as path from "node:path"
 import { pathToFileURL } from "node:url"
+import { Auth } from "../src/domain/Auth.ts"
 import { Format, methodOf, problems as formatProblems } from "../src/domain/Format.ts"
 import { defaultVerdicts } from "../src/domain/OnFailure.ts"
 import { presets, type RetryPolicy } from "../src/domain/RetryPolicy.ts"
@@ -187,6 +188,19 @@ describe("The README's tables", () => {
     )
     assert.deepStrictEqual<unknown>(Object.fromEntries(rows), defaultVerdicts)
     assert.lengthOf(rows, Object.keys(defaultVerdicts).length)
+  })
+
+  it("name every kind of auth with its members", () => {
+    const shared = ["kind", "ca"]
+    assert.deepStrictEqual(
+      table("`auth.kind`").map(([kind = "", members = ""]) => [codesOf(kind)[0], codesOf(members)]),
+      Auth.members.map(({ fields }) => [
+        fields.kind.literal,
+        Object.keys(fields).filter((name) => !shared.includes(name))
+      ])
+    )
+    const written = Schema.decodeUnknownExit(Auth)(JSON.parse(example("json", "oauth2")).auth)
+    assert.isTrue(Exit.isSuccess(written))
   })
 
   it("show URLs and methods that go with the formats", () => {

@@ -10,7 +10,7 @@
  */
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { mask } from "./Mask.ts"
+import { mask, maskUrl } from "./Mask.ts"
 import { HeaderName } from "./RequestHeaders.ts"
 
 /** The longest PEM that each place takes, in characters. */
@@ -157,13 +157,17 @@ export const isMasked = (auth: Auth): boolean => {
   return given !== null && Redacted.value(given) === mask
 }
 
-/** Puts the credential of a known auth of the same kind in the place of a mask, if there is one. */
+/** Puts what a known auth of the same kind has in the place of masks. */
 export const unmasked = (auth: Auth, known: Auth): Auth => {
   const name = credentialOf[auth.kind]
   const credential = credentialIn(known)
-  return name === null || credential === null || known.kind !== auth.kind || !isMasked(auth)
-    ? auth
-    : { ...auth, [name]: credential }
+  if (name === null || credential === null || known.kind !== auth.kind) return auth
+  const whole = isMasked(auth) ? { ...auth, [name]: credential } : auth
+  return whole.kind === "oauth2" &&
+    known.kind === "oauth2" &&
+    whole.tokenUrl === maskUrl(known.tokenUrl)
+    ? { ...whole, tokenUrl: known.tokenUrl }
+    : whole
 }
 
 /** Names the header in which a kind stands, in lower case; null where it stands in none. */

@@ -56,11 +56,16 @@ export const webhookView = (webhook: Webhook, now: number): WebhookView => {
   }
 }
 
-/** Shows a webhook among others: where its URL is not needed in full, its credentials are masked. */
-export const webhookListed = (webhook: Webhook, now: number): WebhookView => ({
-  ...webhookView(webhook, now),
-  url: maskUrl(webhook.url)
-})
+/** Shows a webhook among others: where its URLs are not needed in full, their credentials are masked. */
+export const webhookListed = (webhook: Webhook, now: number): WebhookView => {
+  const view = webhookView(webhook, now)
+  const { auth } = view
+  return {
+    ...view,
+    url: maskUrl(webhook.url),
+    auth: auth.kind === "oauth2" ? { ...auth, tokenUrl: maskUrl(auth.tokenUrl) } : auth
+  }
+}
 
 /** Shows the secret that signs now, in full, and its public half where it has one. */
 export const secretView = (webhook: Webhook): Result.Result<SecretView, SecretUnreadable> =>

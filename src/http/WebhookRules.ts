@@ -106,6 +106,7 @@ const maskProblems = ({
     paths.push(["auth", Auth.credentialOf[auth.kind] ?? "kind"])
   }
   if (url?.includes(mask)) paths.push(["url"])
+  if (auth?.kind === "oauth2" && auth.tokenUrl.includes(mask)) paths.push(["auth", "tokenUrl"])
   return paths.map((path) => ({ path, message: "This is a mask; expected what it stands for" }))
 }
 

@@ -234,6 +234,17 @@ describe("The auth of a webhook", () => {
         assert.strictEqual(kept.json.url, full)
         const other = yield* patch(json.id, { url: `${url}/other?token=${mask}` })
         assert.deepStrictEqual(pointersOf(other), ["/url"])
+
+        const auth = { ...auths.oauth2, tokenUrl: `${tokenUrl}?key=canary` }
+        yield* patch(json.id, { auth })
+        const listed = yield* call("GET", "/v1/webhooks?limit=1")
+        assert.strictEqual(listed.json.data[0].auth.tokenUrl, `${tokenUrl}?key=${mask}`)
+        const sent = yield* patch(json.id, { auth: listed.json.data[0].auth })
+        assert.strictEqual(sent.json.auth.tokenUrl, auth.tokenUrl)
+        const elsewhere = { ...auth, tokenUrl: `${tokenUrl}/b?key=${mask}` }
+        assert.deepStrictEqual(pointersOf(yield* patch(json.id, { auth: elsewhere })), [
+          "/auth/tokenUrl"
+        ])
       })
     )
   })
