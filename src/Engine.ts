@@ -33,6 +33,7 @@ import { MemoryTables } from "./store/MemoryTables.ts"
 import { MessageRepo } from "./store/MessageRepo.ts"
 import * as Migrations from "./store/Migrations.ts"
 import { Ownership } from "./store/Ownership.ts"
+import { Retention, type RetentionOptions } from "./store/Retention.ts"
 import { TenantErasure } from "./store/TenantErasure.ts"
 import { TenantRepo } from "./store/TenantRepo.ts"
 import * as Upkeep from "./store/Upkeep.ts"
@@ -74,32 +75,44 @@ const repos = Layer.mergeAll(
   Census.layer
 )
 
+/** The times of the stores. Each has a default. */
+export interface StoresOptions {
+  readonly retention?: RetentionOptions
+}
+
 /**
  * The stores in SQL: migrated, kept in shape, and owned by this engine alone. They need a `Database`
  * and a `KeyRing`: `KeyRing.layer` with keys of yours, or `KeyRing.layerPlain`.
  */
-export const layerStores = Layer.mergeAll(
-  DeliveryLog.layer,
-  TenantErasure.layer,
-  Upkeep.layer
-).pipe(
-  Layer.provideMerge(repos),
-  Layer.provideMerge(WebhookRepo.layer),
-  Layer.provideMerge(Ownership.layer),
-  Layer.provideMerge(Migrations.layer),
-  Layer.provideMerge(Ids.layer)
-)
+export const layerStores = (options: StoresOptions = {}) =>
+  Layer.mergeAll(
+    DeliveryLog.layer,
+    TenantErasure.layer,
+    Upkeep.layer,
+    Retention.layer(options.retention)
+  ).pipe(
+    Layer.provideMerge(repos),
+    Layer.provideMerge(WebhookRepo.layer),
+    Layer.provideMerge(Ownership.layer),
+    Layer.provideMerge(Migrations.layer),
+    Layer.provideMerge(Ids.layer)
+  )
 
 /** The stores in memory. Nothing survives the process. */
-export const layerStoresMemory = Layer.merge(DeliveryLog.layerMemory, TenantErasure.layer).pipe(
-  Layer.provideMerge(
-    Layer.mergeAll(
-      MessageRepo.layerMemory,
-      DeliveryQueue.layerMemory,
-      HoldRepo.layerMemory,
-      TenantRepo.layerMemory
-    )
-  ),
-  Layer.provideMerge(WebhookRepo.layerMemory),
-  Layer.provideMerge(Layer.merge(MemoryTables.layer, Ownership.layerMemory))
-)
+export const layerStoresMemory = (options: StoresOptions = {}) =>
+  Layer.mergeAll(
+    DeliveryLog.layerMemory,
+    TenantErasure.layer,
+    Retention.layerMemory(options.retention)
+  ).pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(
+        MessageRepo.layerMemory,
+        DeliveryQueue.layerMemory,
+        HoldRepo.layerMemory,
+        TenantRepo.layerMemory
+      )
+    ),
+    Layer.provideMerge(WebhookRepo.layerMemory),
+    Layer.provideMerge(Layer.merge(MemoryTables.layer, Ownership.layerMemory))
+  )

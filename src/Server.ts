@@ -70,7 +70,7 @@ const layerEngine = (settings: Settings) =>
       allowLinkLocal: settings.allowLinkLocal
     }
   }).pipe(
-    Layer.provideMerge(Engine.layerStores),
+    Layer.provideMerge(Engine.layerStores({ retention: { days: settings.retentionDays } })),
     Layer.provide(layerKeyRing(settings)),
     Layer.provideMerge(Layer.effectDiscard(Effect.flatMap(Standby, ({ opened }) => opened))),
     Layer.provideMerge(layerDatabase(settings))

@@ -33,6 +33,8 @@ export interface Settings {
   readonly allowLinkLocal: boolean
   /** URL of a forward proxy that receivers are reached through. */
   readonly egressProxy: Option.Option<Redacted.Redacted>
+  /** Days that settled messages are kept. */
+  readonly retentionDays: number
   readonly maxBodyBytes: number
   readonly maxInFlight: number
   readonly maxInFlightPerAddress: number
@@ -67,6 +69,7 @@ const config = Config.all({
   allowNetworks: Config.option(Config.String("POSTHASTE_ALLOW_NETWORKS")),
   allowLinkLocal: Config.Boolean("POSTHASTE_ALLOW_LINK_LOCAL").pipe(Config.withDefault(false)),
   egressProxy: Config.option(Config.Redacted("POSTHASTE_EGRESS_PROXY")),
+  retentionDays: Config.Finite("POSTHASTE_RETENTION_DAYS").pipe(Config.withDefault(30)),
   maxBodyBytes: Config.Int("POSTHASTE_MAX_BODY_BYTES").pipe(Config.withDefault(262_144)),
   maxInFlight: Config.Int("POSTHASTE_MAX_IN_FLIGHT").pipe(Config.withDefault(512)),
   maxInFlightPerAddress: Config.Int("POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS").pipe(
@@ -108,6 +111,11 @@ export const load: Effect.Effect<Settings, SettingInvalid> = Effect.gen(function
           "POSTHASTE_ALLOW_LINK_LOCAL=true opens, one address (/32 or /128) at a time"
       })
     }
+  }
+  if (!(raw.retentionDays > 0 && raw.retentionDays <= 36_500)) {
+    return yield* new SettingInvalid({
+      message: "POSTHASTE_RETENTION_DAYS: expected days, 36500 at most"
+    })
   }
   if (raw.maxBodyBytes < 1 || raw.maxBodyBytes > 16 * 1_048_576) {
     return yield* new SettingInvalid({

@@ -117,6 +117,7 @@ describe("The README's tables", () => {
         POSTHASTE_HOST: settings.host,
         POSTHASTE_PORT: String(settings.port),
         POSTHASTE_DATA_DIR: settings.dataDir,
+        POSTHASTE_RETENTION_DAYS: String(settings.retentionDays),
         POSTHASTE_MAX_BODY_BYTES: String(settings.maxBodyBytes),
         POSTHASTE_MAX_IN_FLIGHT: String(settings.maxInFlight),
         POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS: String(settings.maxInFlightPerAddress),

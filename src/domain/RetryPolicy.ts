@@ -103,3 +103,14 @@ export const resolve = (retry: Retry): RetryPolicy =>
 /** The number of attempts that a policy makes at most. */
 export const attemptsMax = (policy: RetryPolicy): number =>
   policy.kind === "table" ? policy.delaysMs.length + 1 : policy.attemptsMax
+
+/** The longest time from the first attempt to the last one, in milliseconds, jitter included. */
+export const windowMs = (policy: RetryPolicy): number => {
+  const delays =
+    policy.kind === "table"
+      ? policy.delaysMs
+      : Array.from({ length: policy.attemptsMax - 1 }, (_, i) =>
+          Math.min(policy.capMs, policy.baseMs * policy.factor ** i)
+        )
+  return delays.reduce((sum, delay) => sum + delay, 0) * (1 + policy.jitter)
+}

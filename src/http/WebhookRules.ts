@@ -8,6 +8,7 @@ import { Option, Redacted, Result } from "effect"
 import type { InvalidInput } from "../api/Problems.ts"
 import * as Auth from "../domain/Auth.ts"
 import { mask, maskUrl, unmaskHeaders } from "../domain/Mask.ts"
+import * as RetryPolicy from "../domain/RetryPolicy.ts"
 import * as Secret from "../domain/Secret.ts"
 import {
   currentSecret,
@@ -39,30 +40,39 @@ export const secretLike = (webhook: Webhook, random: Uint8Array): Uint8Array =>
     ? Secret.keepEd25519(pairOf(random))
     : random
 
-/** Lets a new webhook pass at `now` (epoch milliseconds) whose parts fit together. */
+/** What a webhook is judged by. */
+export interface Measure {
+  /** Epoch milliseconds. */
+  readonly now: number
+  /** How long settled messages are kept, in milliseconds. */
+  readonly keptMs: number
+}
+
+/** Lets a new webhook pass whose parts fit together and that ends before its messages are removed. */
 export const judgeNew = (
   fields: WebhookFields,
   secret: { readonly key: Redacted.Redacted<Uint8Array>; readonly isGiven: boolean },
-  now: number
+  { keptMs, now }: Measure
 ): Result.Result<WebhookFields, InvalidInput> =>
   passed(
     fields,
     [
       ...maskProblems(fields),
       ...certificateProblems(fields.auth, now),
-      ...problems(fields, Secret.kindOf(Redacted.value(secret.key)))
+      ...problems(fields, Secret.kindOf(Redacted.value(secret.key))),
+      ...retryProblems(fields.settings.retry, keptMs)
     ],
     secret.isGiven
   )
 
 /**
- * Lets an update pass at `now` (epoch milliseconds) that leaves a webhook whose parts fit together.
+ * Lets an update pass that leaves a webhook of which the same is true.
  * Credentials that it names by their masks stay as they are.
  */
 export const judgeUpdate = (
   webhook: Webhook,
   given: WebhookUpdate,
-  now: number
+  { keptMs, now }: Measure
 ): Result.Result<WebhookUpdate, InvalidInput> => {
   const update = unmasked(webhook, given)
   const { auth = webhook.auth, headers = webhook.headers, rotation, url = webhook.url } = update
@@ -77,7 +87,8 @@ export const judgeUpdate = (
   const found = [
     ...maskProblems(update),
     ...(update.auth === undefined ? [] : certificateProblems(update.auth, now)),
-    ...problems({ auth, headers, settings, url }, kind)
+    ...problems({ auth, headers, settings, url }, kind),
+    ...retryProblems(settings.retry, keptMs)
   ]
   return passed(update, found, rotation !== undefined)
 }
@@ -117,6 +128,20 @@ export const judgeSecret = (
 ): Result.Result<Uint8Array, InvalidInput> => {
   const message = secretProblem(webhook.settings.signature, Secret.kindOf(kept))
   return message === undefined ? Result.succeed(kept) : Result.fail(invalidSecret(message))
+}
+
+/** Retries that go on for longer than messages are kept would outlive what they tell of. */
+const retryProblems = (retry: RetryPolicy.Retry, keptMs: number): ReadonlyArray<WebhookProblem> => {
+  const days = (ms: number) => Math.floor((ms / 86_400_000) * 10) / 10
+  const windowMs = RetryPolicy.windowMs(RetryPolicy.resolve(retry))
+  return windowMs <= keptMs
+    ? []
+    : [
+        {
+          path: ["retry"],
+          message: `Retries last up to ${days(windowMs)} days, and messages are kept for ${days(keptMs)}`
+        }
+      ]
 }
 
 /** A signature that does not fit is told of where the request named one of the two. */

@@ -24,6 +24,7 @@ import {
 } from "../domain/Webhook.ts"
 import { AddressGuard } from "../send/AddressGuard.ts"
 import { Ids } from "../store/Ids.ts"
+import { Retention } from "../store/Retention.ts"
 import type { WebhookUpdate } from "../store/WebhookEdits.ts"
 import { WebhookRepo } from "../store/WebhookRepo.ts"
 import { idempotencyOf } from "./Idempotency.ts"
@@ -41,6 +42,7 @@ export const WebhooksHandlers = HttpApiBuilder.group(
   Effect.fn(function* (handlers) {
     const webhooks = yield* WebhookRepo
     const guard = yield* AddressGuard
+    const { keptMs } = yield* Retention
     const ids = yield* Ids
 
     const view = Effect.fnUntraced(function* (webhook: Webhook) {
@@ -75,7 +77,7 @@ export const WebhooksHandlers = HttpApiBuilder.group(
         id: yield* ids.next("webhook"),
         tenantId,
         fields: yield* Effect.fromResult(
-          judgeNew(fields, { key, isGiven }, yield* Clock.currentTimeMillis)
+          judgeNew(fields, { key, isGiven }, { now: yield* Clock.currentTimeMillis, keptMs })
         ),
         secret: { id: yield* ids.next("secret"), key },
         idempotency
@@ -111,7 +113,7 @@ export const WebhooksHandlers = HttpApiBuilder.group(
               ? {}
               : { rotation: { id, key: Redacted.make(key), graceMs: graceSeconds * 1_000 } })
           },
-          now
+          { now, keptMs }
         )
       )
     })
@@ -167,7 +169,7 @@ export const WebhooksHandlers = HttpApiBuilder.group(
         yield* judgeUrls(payload)
         const now = yield* Clock.currentTimeMillis
         const patched = yield* webhooks.update(tenantId, ref, (webhook) =>
-          judgeUpdate(webhook, patchOf(payload, webhook.settings), now)
+          judgeUpdate(webhook, patchOf(payload, webhook.settings), { now, keptMs })
         )
         return yield* view(patched)
       }, unavailable),

@@ -278,9 +278,11 @@ const make = Effect.gen(function* () {
       const delivery = uuid(toUuid(id))
       while (true) {
         const now = yield* Clock.currentTimeMillis
-        // The lock makes whoever deletes the webhook find the new row, or this find no webhook.
+        // The locks make whoever deletes the webhook or the message find the new row, or this find none.
         const [done] = yield* sql<{ readonly possible: boolean; readonly reopened: number }>`
-          with alive as (
+          with kept as materialized (
+            select from message where id = message_of(${delivery}) for key share
+          ), alive as (
             select id from webhook
             where id in (
               select webhook_id from attempt
@@ -288,7 +290,7 @@ const make = Effect.gen(function* () {
               union all
               select webhook_id from cancelled
               where delivery_id = ${delivery} and tenant_id = ${tenant}
-            ) and exists (select from message where id = message_of(${delivery}))
+            ) and exists (select from kept)
             for share
           ), unsettled as (
             update attempt set settled = null

@@ -4,10 +4,11 @@
  * Promises: any number of processes may do it at once and again; when nothing is missing it is one
  * look at the catalogue; a day that already has rows in the default partition stays there.
  *
- * Leaves to others: dropping partitions whose days are over, and coming back every day.
+ * Leaves to others: dropping partitions whose days are over (Retention), and coming back every day.
  */
 import { DateTime, Effect } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
 import { StoreError } from "./StoreError.ts"
 
 /** The tables that are partitioned by the day of a message, and the id that says the day. */
@@ -39,6 +40,31 @@ export const ensure: (now: number) => Effect.Effect<void, StoreError, SqlClient>
   },
   Effect.mapError(StoreError.from("Partitions.ensure"))
 )
+
+/** A day in UTC: its first instant in epoch milliseconds, its first id, and that of the next day. */
+export interface Day {
+  readonly start: number
+  readonly from: string
+  readonly to: string
+}
+
+/** Finds the days that have a partition and ended by an instant in epoch milliseconds, oldest first. */
+export const past: (before: number) => Effect.Effect<ReadonlyArray<Day>, SqlError, SqlClient> =
+  Effect.fnUntraced(function* (before: number) {
+    const sql = yield* SqlClient
+    const rows = yield* sql<{ readonly day: string }>`
+      select distinct substring(c.relname from '_p([0-9]{8})$') as day
+      from pg_inherits i join pg_class c on c.oid = i.inhrelid
+      where i.inhparent in ('message'::regclass, 'attempt'::regclass)
+        and c.relname ~ '_p[0-9]{8}$'
+      order by day`
+    return rows
+      .map(({ day }) =>
+        Date.UTC(Number(day.slice(0, 4)), Number(day.slice(4, 6)) - 1, Number(day.slice(6)))
+      )
+      .filter((start) => start + dayMs <= before)
+      .map((start) => ({ start, from: firstId(start), to: firstId(start + dayMs) }))
+  })
 
 /** The name of a table's partition for the UTC day of an instant in epoch milliseconds. */
 export const nameOf = (table: "message" | "attempt", instant: number): string =>

@@ -63,6 +63,12 @@ export const kinds = {
     says: "Looking for lost deliveries waits for the store",
     repeats: true
   },
+  messages_removed: { level: "Info", says: "Messages that were settled long ago are removed" },
+  retention_waiting: {
+    level: "Warn",
+    says: "Removing old messages waits for the store",
+    repeats: true
+  },
   upkeep_waiting: { level: "Warn", says: "Upkeep waits for the store", repeats: true },
   erasure_waiting: {
     level: "Warn",
@@ -117,6 +123,7 @@ const fieldTypes = {
   share: "number",
   until: "text",
   count: "number",
+  days: "number",
   epoch: "number",
   holder: "text",
   reason: "text",

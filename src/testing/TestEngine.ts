@@ -80,7 +80,7 @@ export class TestEngine extends Context.Service<
 >()("posthaste/testing/TestEngine") {
   /** The engine, its stores in memory, the scripted network, and this. */
   static readonly layer = (options: Engine.EngineOptions = {}) =>
-    TestEngine.layerOver(Engine.layerStoresMemory, options)
+    TestEngine.layerOver(Engine.layerStoresMemory(), options)
 
   /** The same over other stores: on a database, or with faults planted in some of them. */
   static readonly layerOver = <A extends Stores, E, R>(
@@ -99,7 +99,7 @@ export class TestEngine extends Context.Service<
 }
 
 /** What the engine keeps its records in. */
-export type Stores = Layer.Success<typeof Engine.layerStoresMemory>
+export type Stores = Layer.Success<ReturnType<typeof Engine.layerStoresMemory>>
 
 const make = Effect.gen(function* () {
   const ids = yield* Ids

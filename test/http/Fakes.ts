@@ -29,6 +29,7 @@ import { Ids } from "../../src/store/Ids.ts"
 import { MemoryTables } from "../../src/store/MemoryTables.ts"
 import { MessageRepo } from "../../src/store/MessageRepo.ts"
 import { Ownership } from "../../src/store/Ownership.ts"
+import { Retention } from "../../src/store/Retention.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
 import { TenantErasure } from "../../src/store/TenantErasure.ts"
 import { TenantRepo } from "../../src/store/TenantRepo.ts"
@@ -321,7 +322,12 @@ export const layer = Layer.mergeAll(
   Layer.provideMerge(Tenants.layer),
   Layer.provideMerge(TenantErasure.layer),
   Layer.provideMerge(
-    Layer.mergeAll(WebhookRepo.layerMemory, TenantRepo.layerMemory, HoldRepo.layerMemory)
+    Layer.mergeAll(
+      WebhookRepo.layerMemory,
+      TenantRepo.layerMemory,
+      HoldRepo.layerMemory,
+      Retention.layerMemory()
+    )
   ),
   Layer.provideMerge(MemoryTables.layer),
   Layer.provideMerge(Fakes.layer),

@@ -65,7 +65,7 @@ export const layer = (options: Http.HttpServerOptions = {}) =>
         lanes: { drainMs: 0 }
       })
     ),
-    Layer.provideMerge(Engine.layerStores),
+    Layer.provideMerge(Engine.layerStores()),
     Layer.provide(KeyRing.layerPlain),
     Layer.provideMerge(database)
   )

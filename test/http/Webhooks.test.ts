@@ -491,6 +491,30 @@ describe("/v1/webhooks", () => {
       })
     )
 
+    it.effect("refuses retries that go on for longer than messages are kept", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const long = { kind: "table", delaysMs: [20 * 86_400_000, 11 * 86_400_000], jitter: 0 }
+        const refused = {
+          pointer: "/retry",
+          message: "Retries last up to 31 days, and messages are kept for 30"
+        }
+        const created = yield* call("POST", "/v1/webhooks", { json: { url, retry: long } })
+        assert.strictEqual(created.status, 422)
+        assert.deepStrictEqual(created.json.errors, [refused])
+        const { json: webhook } = yield* call("POST", "/v1/webhooks", { json: { url } })
+        const at = `/v1/webhooks/${webhook.id}`
+        for (const method of ["PATCH", "PUT"]) {
+          const changed = yield* call(method, at, { json: { url, retry: long } })
+          assert.strictEqual(changed.status, 422)
+          assert.deepStrictEqual(changed.json.errors, [refused])
+        }
+        assert.strictEqual((yield* call("GET", at)).json.retry, "standard")
+        const short = { ...long, delaysMs: [30 * 86_400_000] }
+        assert.strictEqual((yield* call("PATCH", at, { json: { retry: short } })).status, 200)
+      })
+    )
+
     it.effect("keeps every setting of requests that change the webhook together", () =>
       Effect.gen(function* () {
         const { call } = yield* Calls

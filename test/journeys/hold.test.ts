@@ -47,7 +47,9 @@ it.effect("a hold stops all sending and accepts on; what waited goes out when it
 
 it.effect("an engine that starts under a hold sends nothing until it is released", () =>
   Effect.gen(function* () {
-    const stores = yield* Layer.build(Engine.layerStoresMemory.pipe(Layer.provide(Ids.layerSeeded)))
+    const stores = yield* Layer.build(
+      Engine.layerStoresMemory().pipe(Layer.provide(Ids.layerSeeded))
+    )
     const over = <A, E>(body: Effect.Effect<A, E, TestEngine | TestSender | HoldRepo>) =>
       Effect.provide(body, TestEngine.layerOver(Layer.succeedContext(stores)))
     const first = Effect.gen(function* () {

@@ -146,7 +146,7 @@ describe("Lanes", () => {
 })
 
 const overMemory = <A>(faulty: Layer.Layer<A, never, Stores>, options: Engine.EngineOptions = {}) =>
-  TestEngine.layerOver(faulty.pipe(Layer.provideMerge(Engine.layerStoresMemory)), options)
+  TestEngine.layerOver(faulty.pipe(Layer.provideMerge(Engine.layerStoresMemory())), options)
 
 const forgettingOnce = Layer.effect(
   DeliveryLog,
