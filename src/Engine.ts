@@ -3,7 +3,8 @@
  *
  * ```
  * Publisher ─► Router ─► Subscriptions
- *     └──────► Lanes ─► Authenticator, HttpSender, Signer, AddressGuard
+ *     └──────► Lanes ◄─ Redeliveries
+ *                ├────► Authenticator, HttpSender, Signer, AddressGuard
  *                └────► Settler ─► Circuit, Alerts
  *                          └─────► stores
  * ```
@@ -20,6 +21,7 @@ import { AddressGuard, type AddressGuardOptions } from "./send/AddressGuard.ts"
 import { Authenticator } from "./send/Authenticator.ts"
 import { HttpSender, type HttpSenderOptions } from "./send/HttpSender.ts"
 import { Lanes, type LanesOptions } from "./send/Lanes.ts"
+import { Redeliveries, type RedeliveriesOptions } from "./send/Redeliveries.ts"
 import { Signer } from "./send/Signer.ts"
 import { Alerts } from "./settle/Alerts.ts"
 import { Circuit } from "./settle/Circuit.ts"
@@ -34,6 +36,7 @@ import { MessageRepo } from "./store/MessageRepo.ts"
 import * as Migrations from "./store/Migrations.ts"
 import { Ownership } from "./store/Ownership.ts"
 import { Retention, type RetentionOptions } from "./store/Retention.ts"
+import { RedeliveryRepo } from "./store/RedeliveryRepo.ts"
 import { TenantErasure } from "./store/TenantErasure.ts"
 import { TenantRepo } from "./store/TenantRepo.ts"
 import * as Upkeep from "./store/Upkeep.ts"
@@ -43,6 +46,7 @@ import { WebhookRepo } from "./store/WebhookRepo.ts"
 export interface EngineOptions {
   readonly publisher?: PublisherOptions
   readonly lanes?: LanesOptions
+  readonly redeliveries?: RedeliveriesOptions
   readonly settler?: SettlerOptions
   readonly sender?: HttpSenderOptions
   readonly addresses?: AddressGuardOptions
@@ -50,7 +54,7 @@ export interface EngineOptions {
 
 /** The engine without its stores and without a way out: both are swapped in tests. */
 export const layerPath = (options: EngineOptions = {}) =>
-  Publisher.layer(options.publisher).pipe(
+  Layer.merge(Publisher.layer(options.publisher), Redeliveries.layer(options.redeliveries)).pipe(
     Layer.provideMerge(Router.layer),
     Layer.provideMerge(Subscriptions.layer),
     Layer.provideMerge(Lanes.layer(options.lanes)),
@@ -87,6 +91,7 @@ export interface StoresOptions {
 export const layerStores = (options: StoresOptions = {}) =>
   Layer.mergeAll(
     DeliveryLog.layer,
+    RedeliveryRepo.layer,
     TenantErasure.layer,
     Upkeep.layer,
     Retention.layer(options.retention)
@@ -102,6 +107,7 @@ export const layerStores = (options: StoresOptions = {}) =>
 export const layerStoresMemory = (options: StoresOptions = {}) =>
   Layer.mergeAll(
     DeliveryLog.layerMemory,
+    RedeliveryRepo.layerMemory,
     TenantErasure.layer,
     Retention.layerMemory(options.retention)
   ).pipe(

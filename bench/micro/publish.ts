@@ -22,6 +22,7 @@ export const publish = async (): Promise<ReadonlyArray<Task>> => {
           hand: () => undefined,
           doubt: () => undefined,
           expect: () => undefined,
+          remind: () => undefined,
           release: () => undefined,
           stats: Effect.die("not asked for")
         }),

@@ -16,7 +16,8 @@ export const prefixes = {
   attempt: "att",
   tenant: "ten",
   key: "key",
-  secret: "sec"
+  secret: "sec",
+  redelivery: "rdl"
 } as const
 
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -44,6 +45,8 @@ export const KeyId = typeId(prefixes.key).pipe(Schema.brand("KeyId"))
 export type KeyId = typeof KeyId.Type
 export const SecretId = typeId(prefixes.secret).pipe(Schema.brand("SecretId"))
 export type SecretId = typeof SecretId.Type
+export const RedeliveryId = typeId(prefixes.redelivery).pipe(Schema.brand("RedeliveryId"))
+export type RedeliveryId = typeof RedeliveryId.Type
 
 /** The kinds of id, by the name of their prefix. */
 export interface Kinds {
@@ -54,6 +57,7 @@ export interface Kinds {
   readonly tenant: TenantId
   readonly key: KeyId
   readonly secret: SecretId
+  readonly redelivery: RedeliveryId
 }
 
 /** Any id. */

@@ -25,6 +25,7 @@ import { MessagesHandlers } from "./MessagesHandlers.ts"
 import { MetricsRoute } from "./MetricsRoute.ts"
 import { RawBodyLayer } from "./RawBodyLayer.ts"
 import { Standby } from "./Standby.ts"
+import { RedeliveriesHandlers } from "./RedeliveriesHandlers.ts"
 import { RequestProblemsLayer } from "./RequestProblemsLayer.ts"
 import { SystemHandlers } from "./SystemHandlers.ts"
 import { TenantsHandlers } from "./TenantsHandlers.ts"
@@ -63,6 +64,7 @@ export const routes = (options: HttpOptions = {}) => {
         WebhooksHandlers,
         MessagesHandlers({ maxBodyBytes }),
         DeliveriesHandlers,
+        RedeliveriesHandlers,
         TenantsHandlers,
         HoldHandlers,
         SystemHandlers

@@ -60,6 +60,11 @@ export class Lanes extends Context.Service<
     readonly hand: (deliveries: ReadonlyArray<DueDelivery>) => void
     /** Tells a lane that the store has something for it, due at `dueAt` (epoch milliseconds). */
     readonly expect: (webhookId: WebhookId, dueAt: number) => void
+    /**
+     * Tells a lane that the store has something for it, due at `dueAt` (epoch milliseconds), behind
+     * which no message has to queue.
+     */
+    readonly remind: (webhookId: WebhookId, dueAt: number) => void
     /** Cancels a delivery that is not final; an attempt in flight still ends. */
     readonly cancel: (
       tenantId: TenantId,
@@ -141,12 +146,14 @@ export class Lanes extends Context.Service<
           return lane
         }
 
-        const expect = (webhookId: WebhookId, dueAt: number) => {
+        const tell = (webhookId: WebhookId, dueAt: number, queued: boolean) => {
           const lane = lanes.get(webhookId)
           if (lane === undefined) agenda.note(webhookId, dueAt)
-          // What is due later stands in no line yet: messages of today may overtake it.
-          else lane.expect(dueAt, dueAt <= clock.currentTimeMillisUnsafe())
+          else lane.expect(dueAt, queued)
         }
+        // What is due later stands in no line yet: messages of today may overtake it.
+        const expect = (webhookId: WebhookId, dueAt: number) =>
+          tell(webhookId, dueAt, dueAt <= clock.currentTimeMillisUnsafe())
 
         /** Starts the lanes of webhooks whose backlog fell due. */
         const rouse = (ids: ReadonlyArray<WebhookId>) =>
@@ -277,6 +284,7 @@ export class Lanes extends Context.Service<
           hand: (deliveries) =>
             deliveries.forEach((delivery) => lanes.get(delivery.webhookId)?.accept(delivery)),
           expect,
+          remind: (webhookId, dueAt) => tell(webhookId, dueAt, false),
           cancel: (tenantId, id) =>
             Effect.tap(queue.cancel(tenantId, id), (delivery) => {
               lanes.get(delivery.webhookId)?.drop(id)

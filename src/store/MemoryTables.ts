@@ -8,7 +8,15 @@ import type { Attempt } from "../domain/Attempt.ts"
 import type { Hold } from "../domain/Hold.ts"
 import type { Message } from "../domain/Message.ts"
 import type { ApiKey, Tenant } from "../domain/Tenant.ts"
-import type { DeliveryId, KeyId, MessageId, TenantId, WebhookId } from "../domain/TypeId.ts"
+import type { Redelivery } from "../domain/Redelivery.ts"
+import type {
+  DeliveryId,
+  KeyId,
+  MessageId,
+  RedeliveryId,
+  TenantId,
+  WebhookId
+} from "../domain/TypeId.ts"
 import type { Webhook } from "../domain/Webhook.ts"
 
 export class MemoryTables extends Context.Service<
@@ -32,6 +40,7 @@ export class MemoryTables extends Context.Service<
     readonly cancelled: Map<DeliveryId, CancelledRow>
     /** The hold of everything, while there is one. */
     readonly hold: Map<"all", Hold>
+    readonly redeliveries: Map<RedeliveryId, RedeliveryRow>
   }
 >()("posthaste/store/MemoryTables") {
   static readonly layer = Layer.sync(MemoryTables, () =>
@@ -47,7 +56,8 @@ export class MemoryTables extends Context.Service<
       waiting: new Map(),
       attempts: new Map(),
       cancelled: new Map(),
-      hold: new Map()
+      hold: new Map(),
+      redeliveries: new Map()
     })
   )
 }
@@ -55,7 +65,7 @@ export class MemoryTables extends Context.Service<
 /** What a uid or an idempotency key was used for. */
 export interface KeyRow {
   readonly digest: Uint8Array
-  readonly resourceId: MessageId | WebhookId | TenantId | KeyId
+  readonly resourceId: MessageId | WebhookId | TenantId | KeyId | RedeliveryId
   /** Epoch milliseconds. */
   readonly createdAt: number
 }
@@ -76,6 +86,14 @@ export interface CancelledRow extends OwedRow {
   readonly attempts: number
   /** Epoch milliseconds. */
   readonly cancelledAt: number
+}
+
+/** A job, and how far it came in the range of deliveries that it walks. */
+export interface RedeliveryRow {
+  readonly job: Redelivery
+  readonly above: DeliveryId
+  readonly below: DeliveryId
+  readonly passed: DeliveryId
 }
 
 /** Joins a tenant and a caller's key to one key of a Map. */

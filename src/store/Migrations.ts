@@ -44,6 +44,7 @@ const files = [
   "0004_auth",
   "0005_tenants",
   "0006_routing",
+  "0007_redelivery",
   "0010_lists"
 ]
 

@@ -75,6 +75,12 @@ export const kinds = {
     says: "Removing a tenant's records waits for the store",
     repeats: true
   },
+  redelivery_ended: { level: "Info", says: "A bulk redelivery has ended" },
+  redelivery_put_off: {
+    level: "Error",
+    says: "A bulk redelivery is put off",
+    repeats: true
+  },
   delivery_put_off: {
     level: "Error",
     says: "A delivery could not be handled and is put off",
@@ -114,6 +120,7 @@ const fieldTypes = {
   webhook: "text",
   tenant: "text",
   delivery: "text",
+  redelivery: "text",
   attempt: "number",
   class: "text",
   status: "number",

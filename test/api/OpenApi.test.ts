@@ -52,6 +52,10 @@ describe("The OpenAPI document", () => {
         "GET /v1/deliveries/{id}/attempts 200 401 403 404 422 500 503",
         "POST /v1/deliveries/{id}/redeliver 202 401 403 404 409 422 500 503",
         "POST /v1/deliveries/{id}/cancel 200 401 403 404 409 422 500 503",
+        "POST /v1/redeliveries 202 400 401 403 404 409 413 415 422 500 503",
+        "GET /v1/redeliveries 200 401 403 404 422 500 503",
+        "GET /v1/redeliveries/{id} 200 401 403 404 422 500 503",
+        "POST /v1/redeliveries/{id}/cancel 200 401 403 404 409 422 500 503",
         "POST /v1/tenants 201 400 401 403 404 409 413 415 422 500 503",
         "GET /v1/tenants 200 401 403 404 422 500 503",
         "GET /v1/tenants/{id} 200 401 403 404 422 500 503",
@@ -143,6 +147,7 @@ describe("The OpenAPI document", () => {
   it("lets answers gain keys, and no input", () => {
     const inputs = [
       "PublishInput",
+      "RedeliveryInput",
       "WebhookInput",
       "WebhookPatch",
       "RotateInput",

@@ -21,12 +21,14 @@ import { Publisher } from "../../src/publish/Publisher.ts"
 import { AddressGuard } from "../../src/send/AddressGuard.ts"
 import { HttpSender } from "../../src/send/HttpSender.ts"
 import { Lanes } from "../../src/send/Lanes.ts"
+import { Redeliveries } from "../../src/send/Redeliveries.ts"
 import { Database } from "../../src/store/Database.ts"
 import { Census } from "../../src/store/Census.ts"
 import { type DeliveryChange, DeliveryLog } from "../../src/store/DeliveryLog.ts"
 import { HoldRepo } from "../../src/store/HoldRepo.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { MemoryTables } from "../../src/store/MemoryTables.ts"
+import { RedeliveryRepo } from "../../src/store/RedeliveryRepo.ts"
 import { MessageRepo } from "../../src/store/MessageRepo.ts"
 import { Ownership } from "../../src/store/Ownership.ts"
 import { Retention } from "../../src/store/Retention.ts"
@@ -121,7 +123,8 @@ const notOfHttp = {
   release: () => undefined,
   doubt: () => undefined,
   hand: () => undefined,
-  expect: () => undefined
+  expect: () => undefined,
+  remind: () => undefined
 }
 
 const scripted = Layer.unwrap(
@@ -314,7 +317,7 @@ export const makeMessage = Effect.fnUntraced(function* (
 
 /** Everything that the handlers need. The tenants' own store fails with the others. */
 export const layer = Layer.mergeAll(
-  scripted,
+  Redeliveries.layer().pipe(Layer.provideMerge(scripted)),
   AddressGuard.layer({ allowHttp: true, allowNetworks: ["127.0.0.0/8"] }).pipe(
     Layer.provide(Dns.layerStatic({ hosts: {} }).pipe(Layer.orDie))
   )
@@ -325,6 +328,7 @@ export const layer = Layer.mergeAll(
     Layer.mergeAll(
       WebhookRepo.layerMemory,
       TenantRepo.layerMemory,
+      RedeliveryRepo.layerMemory,
       HoldRepo.layerMemory,
       Retention.layerMemory()
     )

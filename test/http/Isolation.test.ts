@@ -90,10 +90,16 @@ const makeOwner = Effect.gen(function* () {
   yield* post(`/v1/webhooks/${webhook.id}/pause`, undefined)
   const message = yield* post("/v1/messages", { type: "a.b", data: n, uid: `order-${n}` })
   const { data } = ok(yield* call("GET", "/v1/deliveries", owner))
+  const job = yield* post("/v1/redeliveries", { dryRun: true })
+  while (true) {
+    const { state } = ok(yield* call("GET", `/v1/redeliveries/${job.id}`, owner))
+    if (state === "done") break
+  }
   const names: Readonly<Record<string, ReadonlyArray<string>>> = {
     "/v1/messages/{id}": [message.id, message.uid],
     "/v1/webhooks/{id}": [webhook.id, webhook.uid],
     "/v1/deliveries/{id}": [data[0].id],
+    "/v1/redeliveries/{id}": [job.id],
     "/v1/tenants/{id}": [tenant.id, tenant.uid],
     "/v1/tenants/{id}/keys/{keyId}": [key.id],
     "/v1/admin-keys/{keyId}": [adminKey.id],

@@ -24,6 +24,7 @@ import type { KeyRing } from "../../src/store/KeyRing.ts"
 import { MemoryTables } from "../../src/store/MemoryTables.ts"
 import { MessageRepo, type NewMessage } from "../../src/store/MessageRepo.ts"
 import { Ownership } from "../../src/store/Ownership.ts"
+import { RedeliveryRepo } from "../../src/store/RedeliveryRepo.ts"
 import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
 import { Ground, memory as memoryGround, pglite as pgliteGround } from "./Ground.ts"
 
@@ -75,11 +76,17 @@ export type Stage =
   | Ids
   | Ground
   | Retention
+  | RedeliveryRepo
 
 /** The stores in Maps. */
 export const memory = DeliveryLog.layerMemory.pipe(
   Layer.provideMerge(
-    Layer.mergeAll(MessageRepo.layerMemory, DeliveryQueue.layerMemory, WebhookRepo.layerMemory)
+    Layer.mergeAll(
+      MessageRepo.layerMemory,
+      DeliveryQueue.layerMemory,
+      RedeliveryRepo.layerMemory,
+      WebhookRepo.layerMemory
+    )
   ),
   Layer.provideMerge(retentionInMemory),
   Layer.provideMerge(memoryGround)
@@ -89,7 +96,7 @@ export const memory = DeliveryLog.layerMemory.pipe(
 export const over = <A extends SqlClient | Ids | Ground | KeyRing, E, R>(
   ground: Layer.Layer<A, E, R>
 ) =>
-  DeliveryLog.layer.pipe(
+  Layer.merge(DeliveryLog.layer, RedeliveryRepo.layer).pipe(
     Layer.provideMerge(Layer.mergeAll(MessageRepo.layer, DeliveryQueue.layer, WebhookRepo.layer)),
     Layer.provideMerge(Layer.merge(ownership, retentionInSql)),
     Layer.provideMerge(ground)
