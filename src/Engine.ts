@@ -23,6 +23,7 @@ import { HttpSender, type HttpSenderOptions } from "./send/HttpSender.ts"
 import { Lanes, type LanesOptions } from "./send/Lanes.ts"
 import { Redeliveries, type RedeliveriesOptions } from "./send/Redeliveries.ts"
 import { Signer } from "./send/Signer.ts"
+import { Trials } from "./send/Trials.ts"
 import { Alerts } from "./settle/Alerts.ts"
 import { Circuit } from "./settle/Circuit.ts"
 import { Settler, type SettlerOptions } from "./settle/Settler.ts"
@@ -37,6 +38,7 @@ import * as Migrations from "./store/Migrations.ts"
 import { Ownership } from "./store/Ownership.ts"
 import { Retention, type RetentionOptions } from "./store/Retention.ts"
 import { RedeliveryRepo } from "./store/RedeliveryRepo.ts"
+import { StatsRepo } from "./store/StatsRepo.ts"
 import { TenantErasure } from "./store/TenantErasure.ts"
 import { TenantRepo } from "./store/TenantRepo.ts"
 import * as Upkeep from "./store/Upkeep.ts"
@@ -57,7 +59,7 @@ export const layerPath = (options: EngineOptions = {}) =>
   Layer.merge(Publisher.layer(options.publisher), Redeliveries.layer(options.redeliveries)).pipe(
     Layer.provideMerge(Router.layer),
     Layer.provideMerge(Subscriptions.layer),
-    Layer.provideMerge(Lanes.layer(options.lanes)),
+    Layer.provideMerge(Layer.merge(Lanes.layer(options.lanes), Trials.layer)),
     Layer.provideMerge(Authenticator.layer),
     Layer.provideMerge(Settler.layer(options.settler)),
     Layer.provideMerge(Layer.mergeAll(Circuit.layer, Alerts.layer, Signer.layer))
@@ -90,12 +92,13 @@ export interface StoresOptions {
  */
 export const layerStores = (options: StoresOptions = {}) =>
   Layer.mergeAll(
-    DeliveryLog.layer,
     RedeliveryRepo.layer,
+    StatsRepo.layer,
     TenantErasure.layer,
     Upkeep.layer,
     Retention.layer(options.retention)
   ).pipe(
+    Layer.provideMerge(DeliveryLog.layer),
     Layer.provideMerge(repos),
     Layer.provideMerge(WebhookRepo.layer),
     Layer.provideMerge(Ownership.layer),
@@ -108,6 +111,7 @@ export const layerStoresMemory = (options: StoresOptions = {}) =>
   Layer.mergeAll(
     DeliveryLog.layerMemory,
     RedeliveryRepo.layerMemory,
+    StatsRepo.layerMemory,
     TenantErasure.layer,
     Retention.layerMemory(options.retention)
   ).pipe(

@@ -9,13 +9,25 @@ import { MessagesApi } from "./MessagesApi.ts"
 import { HoldApi } from "./HoldApi.ts"
 import { complete } from "./OpenApiDocument.ts"
 import { RedeliveriesApi } from "./RedeliveriesApi.ts"
+import { StatsApi } from "./StatsApi.ts"
 import { SystemApi } from "./SystemApi.ts"
 import { TenantsApi } from "./TenantsApi.ts"
+import { TrialsApi } from "./TrialsApi.ts"
 import { WebhooksApi } from "./WebhooksApi.ts"
 
 /** Everything that the service answers below `/v1` and `/health`. */
 export class Api extends HttpApi.make("posthaste")
-  .add(MessagesApi, WebhooksApi, DeliveriesApi, RedeliveriesApi, TenantsApi, HoldApi, SystemApi)
+  .add(
+    MessagesApi,
+    WebhooksApi,
+    DeliveriesApi,
+    RedeliveriesApi,
+    TenantsApi,
+    HoldApi,
+    TrialsApi,
+    StatsApi,
+    SystemApi
+  )
   // A misspelt field must not be taken for an absent one.
   .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error", errors: "all" })
   .annotate(HttpApi.QueryParseOptions, { errors: "all" })

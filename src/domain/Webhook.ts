@@ -286,3 +286,10 @@ export class SecretUnreadable extends problem<SecretUnreadable>()("SecretUnreada
   status: 409,
   title: "The secret cannot be read; rotate it, or give the service its key"
 }) {}
+
+/** This webhook, or too many others, are being tried out at the moment. */
+export class TrialsBusy extends problem<TrialsBusy>()(
+  "TrialsBusy",
+  { code: "trials_busy", status: 429, title: "Too many trials run at once" },
+  { retryAfterSeconds: Schema.Int }
+) {}

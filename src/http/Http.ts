@@ -27,8 +27,10 @@ import { RawBodyLayer } from "./RawBodyLayer.ts"
 import { Standby } from "./Standby.ts"
 import { RedeliveriesHandlers } from "./RedeliveriesHandlers.ts"
 import { RequestProblemsLayer } from "./RequestProblemsLayer.ts"
+import { StatsHandlers } from "./StatsHandlers.ts"
 import { SystemHandlers } from "./SystemHandlers.ts"
 import { TenantsHandlers } from "./TenantsHandlers.ts"
+import { TrialsHandlers } from "./TrialsHandlers.ts"
 import { WebhooksHandlers } from "./WebhooksHandlers.ts"
 
 /** What the API takes. */
@@ -67,6 +69,8 @@ export const routes = (options: HttpOptions = {}) => {
         RedeliveriesHandlers,
         TenantsHandlers,
         HoldHandlers,
+        TrialsHandlers,
+        StatsHandlers,
         SystemHandlers
       ]),
       Layer.provide([

@@ -16,7 +16,7 @@ import * as Result from "effect/Result"
 import { createHash } from "node:crypto"
 import { type Auth, headerOf, type OAuth2Auth } from "../domain/Auth.ts"
 import type { Webhook } from "../domain/Webhook.ts"
-import { type HttpRequest, HttpSender, type Sent } from "./HttpSender.ts"
+import { type HttpRequest, HttpSender, type Inspected, type Sent } from "./HttpSender.ts"
 import * as OAuth2 from "./OAuth2.ts"
 import { monotonicMs } from "./wire/Deadlines.ts"
 import type { TlsIdentity } from "./wire/Dial.ts"
@@ -27,6 +27,8 @@ export class Authenticator extends Context.Service<
   {
     /** Sends a request as the webhook's auth asks for. */
     readonly send: (webhook: Webhook, request: HttpRequest) => Effect.Effect<Sent>
+    /** Probes a webhook's receiver under its client certificate and roots, without any other secret. */
+    readonly probe: (webhook: Webhook, request: HttpRequest) => Effect.Effect<Inspected>
   }
 >()("posthaste/send/Authenticator") {
   /** Sends through the HttpSender; tokens are kept as long as the layer lives. */
@@ -81,6 +83,8 @@ export class Authenticator extends Context.Service<
       })
 
       return Authenticator.of({
+        probe: ({ auth }, request) =>
+          sender.probe({ ...request, identity: prepare(auth).identity }),
         send: (webhook, request) => {
           const { auth } = webhook
           if (auth.kind === "none" && auth.ca === undefined) return sender.send(request)

@@ -23,7 +23,7 @@ import { formatIp, type IpAddress } from "effect/net/NetAddress"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { EventEmitter } from "node:events"
-import type { NotSent } from "../domain/Attempt.ts"
+import type { NotSent, Refused, TimedOut, Unreachable } from "../domain/Attempt.ts"
 import { log } from "../telemetry/Log.ts"
 import { AddressGuard } from "./AddressGuard.ts"
 import { Crowd } from "./wire/Crowd.ts"
@@ -39,6 +39,7 @@ import {
   type WireResult
 } from "./wire/Exchange.ts"
 import { IdleConnections } from "./wire/IdleConnections.ts"
+import * as Probe from "./wire/Probe.ts"
 import { type Egress, parse, Proxy } from "./wire/Proxy.ts"
 
 /** One request as it goes on the wire. */
@@ -46,6 +47,15 @@ export type HttpRequest = WireRequest
 
 /** What came of a request, and how long that took. */
 export type Sent = WireResult
+
+/** What became of a probe: the addresses that were let pass, or what stood in the way of any. */
+export interface Inspected {
+  readonly addresses: ReadonlyArray<string>
+  readonly resolvedMs: number
+  readonly refusal: Refused | Unreachable | TimedOut | null
+  /** Null where there is no address. Its times begin where the name was resolved. */
+  readonly probed: Probe.Probed | null
+}
 
 /** Bounds of a sender. All have defaults. */
 export interface HttpSenderOptions {
@@ -80,6 +90,11 @@ export class HttpSender extends Context.Service<
   {
     /** Sends a request once and answers what the network did with it. */
     readonly send: (request: HttpRequest) => Effect.Effect<Sent>
+    /**
+     * Opens a connection to a URL as `send` does and asks for its headers, with nothing of a request
+     * but its URL and its identity, to tell how far that comes.
+     */
+    readonly probe: (request: HttpRequest) => Effect.Effect<Inspected>
     /** Tells whether requests go through a proxy, and whether it fails. */
     readonly egress: Effect.Effect<Egress>
   }
@@ -133,7 +148,32 @@ const make = Effect.fnUntraced(function* (options: Required<HttpSenderOptions>) 
     Effect.sync(() => sent(clock, startedAt, inCrowd(request.url)))
   const context: ExchangeContext = { ...options, clock, deadlines, onNewConnection }
 
+  const probe = Effect.fnUntraced(function* (request: HttpRequest) {
+    const { identity, timeoutMs, url } = request
+    const startedAt = Deadlines.monotonicMs(clock)
+    const looked = yield* Effect.result(
+      Effect.timeoutOrElse(guard.lookup(url), {
+        duration: timeoutMs,
+        orElse: () => Effect.fail(timedOut.dns)
+      })
+    )
+    const resolvedMs = Math.round(Deadlines.monotonicMs(clock) - startedAt)
+    if (Result.isFailure(looked)) {
+      return { addresses: [], resolvedMs, refusal: looked.failure, probed: null }
+    }
+    const addresses = looked.success
+    const probed = yield* Probe.run({
+      url,
+      target: { ...targetOf(url), identity, addresses, proxy },
+      timeoutMs: Math.max(1, timeoutMs - resolvedMs),
+      certificates: options.certificates,
+      nowMs: () => Deadlines.monotonicMs(clock)
+    })
+    return { addresses: addresses.map(formatIp), resolvedMs, refusal: null, probed }
+  })
+
   return HttpSender.of({
+    probe,
     send: (request) =>
       Effect.callback<Sent>((resume) => {
         const startedAt = Deadlines.monotonicMs(clock)
@@ -243,9 +283,7 @@ class ClientConnection implements Connection {
     this.#address = address
     this.#dial = new Dial(
       {
-        host: url.hostname.replace(/^\[|\]$|\.$/g, ""),
-        port: Number(url.port) || (url.protocol === "https:" ? 443 : 80),
-        secure: url.protocol === "https:",
+        ...targetOf(url),
         identity,
         addresses,
         proxy,
@@ -324,6 +362,13 @@ class ClientConnection implements Connection {
     this.#dial.cancel()
   }
 }
+
+/** Where a URL leads to, whatever its name resolves to. */
+const targetOf = (url: URL) => ({
+  host: url.hostname.replace(/^\[|\]$|\.$/g, ""),
+  port: Number(url.port) || (url.protocol === "https:" ? 443 : 80),
+  secure: url.protocol === "https:"
+})
 
 /** The longest that a receiver may ask for a connection to wait, and the size of its headers. */
 const keepAliveMaxMs = 60_000

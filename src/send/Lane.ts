@@ -495,7 +495,7 @@ const wasMade = (sent: Option.Option<Sent>): boolean =>
   Option.isSome(sent) && sent.value.outcome._tag !== "NotSent"
 
 /** The outcome of an attempt for which there is no request that may be sent. */
-const notSent = (refusal: Refused | UrlNotAllowed): Sent => ({
+export const notSent = (refusal: Refused | UrlNotAllowed): Sent => ({
   outcome:
     refusal._tag === "Refused"
       ? refusal

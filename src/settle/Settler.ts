@@ -259,7 +259,8 @@ const count = (made: AttemptMade, attempt: Attempt, context: Context.Context<nev
   }
 }
 
-const attemptOf = (made: AttemptMade, id: AttemptId, verdict: Verdict.Verdict): Attempt => {
+/** Forms the record of an attempt and of what was decided about it. */
+export const attemptOf = (made: AttemptMade, id: AttemptId, verdict: Verdict.Verdict): Attempt => {
   const { delivery, durationMs, outcome, startedAt } = made
   const response = outcome._tag === "Responded" ? outcome : null
   return {

@@ -4,7 +4,7 @@
  * `settle` is the one place where an attempt is written: in one transaction with the state of its
  * delivery, the next due time and the health of its webhook. Then it is announced on `changes`.
  */
-import { Context, Effect, Exit, Layer, Option, PubSub, Stream, type Take } from "effect"
+import { Context, Effect, Exit, Layer, Option, PubSub, type Scope, Stream, type Take } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Attempt } from "../domain/Attempt.ts"
@@ -60,6 +60,10 @@ export class DeliveryLog extends Context.Service<
       tenantId: TenantId,
       id: DeliveryId
     ) => Effect.Effect<ReadonlyArray<Attempt>, StoreError>
+    /** Calls the listener with all that is written, at once and in line, until the scope closes. */
+    readonly watch: (
+      listener: (settlements: ReadonlyArray<Settlement>) => void
+    ) => Effect.Effect<void, never, Scope.Scope>
     /** Every settlement from now on. A slow reader misses the oldest of more than 4,096. */
     readonly changes: Stream.Stream<DeliveryChange>
   }
@@ -125,6 +129,7 @@ const make = Effect.gen(function* () {
       if (Number(owner) !== epoch) {
         return yield* Effect.die(new Fenced({ epoch: Number(owner), holder }))
       }
+      announcer.tell(settlements)
       yield* refreshStopped(webhooks, settlements)
       if (!announcer.isHeard()) return
       const statuses = loose.length === 0 ? noStatuses : yield* statusesOf(settlements, loose)
@@ -197,7 +202,14 @@ const make = Effect.gen(function* () {
     Effect.mapError(StoreError.from("DeliveryLog.attempts"))
   )
 
-  return DeliveryLog.of({ settle, find, list, attempts, changes: announcer.changes })
+  return DeliveryLog.of({
+    settle,
+    find,
+    list,
+    attempts,
+    watch: announcer.watch,
+    changes: announcer.changes
+  })
 })
 
 const makeMemory = Effect.gen(function* () {
@@ -208,9 +220,11 @@ const makeMemory = Effect.gen(function* () {
     ...reading,
     settle: Effect.fnUntraced(function* (settlements) {
       const statuses = settle(settlements)
+      announcer.tell(settlements)
       yield* refreshStopped(webhooks, settlements)
       yield* announcer.announce(settlements, (id) => statuses.get(id))
     }),
+    watch: announcer.watch,
     changes: announcer.changes
   })
 })
@@ -235,7 +249,18 @@ const makeAnnouncer = Effect.gen(function* () {
   const pubsub = yield* PubSub.sliding<Take.Take<DeliveryChange>>(changesMax)
   yield* Effect.addFinalizer(() => PubSub.end(pubsub, Exit.void))
   let readers = 0
+  const listeners = new Set<(settlements: ReadonlyArray<Settlement>) => void>()
   return {
+    tell: (settlements: ReadonlyArray<Settlement>) => {
+      for (const listener of listeners) listener(settlements)
+    },
+    watch: (listener: (settlements: ReadonlyArray<Settlement>) => void) =>
+      Effect.asVoid(
+        Effect.acquireRelease(
+          Effect.sync(() => listeners.add(listener)),
+          () => Effect.sync(() => listeners.delete(listener))
+        )
+      ),
     isHeard: () => readers > 0,
     /** Announces settlements; what a delivery's status is not known of, is as its attempt says. */
     announce: (

@@ -92,6 +92,11 @@ export const kinds = {
   request_failed: { level: "Error", says: "A request failed", repeats: true },
   store_waiting: { level: "Debug", says: "A request found the store away", repeats: true },
   store_refused: { level: "Error", says: "The store refused a request", repeats: true },
+  counting_waiting: {
+    level: "Warn",
+    says: "Counting attempts waits for the store",
+    repeats: true
+  },
   key_use_unnoted: { level: "Warn", says: "The use of an API key was not noted", repeats: true },
   secret_unreadable: { level: "Error", says: "A webhook's secret cannot be read" },
   schema_migrated: { level: "Info", says: "Migrated the database" },

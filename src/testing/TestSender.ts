@@ -65,9 +65,31 @@ export class TestSender extends Context.Service<
           )
       )
 
+      /** Takes no answer from a script and is no request. */
+      const probe = (request: HttpRequest) =>
+        Effect.sync(() => {
+          const outcome = outcomeOf(scripts.get(request.url.href)?.[0] ?? { status: 200 })
+          const isAnswered = outcome._tag === "Responded"
+          return {
+            addresses: [],
+            resolvedMs: 0,
+            refusal: null,
+            probed: {
+              connectedMs: 0,
+              securedMs: null,
+              answeredMs: isAnswered ? 0 : null,
+              tls: null,
+              answer: isAnswered
+                ? { httpVersion: "1.1", statusCode: outcome.statusCode, location: null }
+                : null,
+              failure: isAnswered ? null : outcome
+            }
+          }
+        })
+
       return Context.make(
         HttpSender,
-        HttpSender.of({ send, egress: Effect.succeed("direct") })
+        HttpSender.of({ send, probe, egress: Effect.succeed("direct") })
       ).pipe(
         Context.add(
           TestSender,

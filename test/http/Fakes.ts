@@ -19,9 +19,11 @@ import type { Scope, Tenant } from "../../src/domain/Tenant.ts"
 import { deliveryOf, type DeliveryId, type TenantId } from "../../src/domain/TypeId.ts"
 import { Publisher } from "../../src/publish/Publisher.ts"
 import { AddressGuard } from "../../src/send/AddressGuard.ts"
-import { HttpSender } from "../../src/send/HttpSender.ts"
+import { Authenticator } from "../../src/send/Authenticator.ts"
 import { Lanes } from "../../src/send/Lanes.ts"
 import { Redeliveries } from "../../src/send/Redeliveries.ts"
+import { Signer } from "../../src/send/Signer.ts"
+import { Trials } from "../../src/send/Trials.ts"
 import { Database } from "../../src/store/Database.ts"
 import { Census } from "../../src/store/Census.ts"
 import { type DeliveryChange, DeliveryLog } from "../../src/store/DeliveryLog.ts"
@@ -32,10 +34,12 @@ import { RedeliveryRepo } from "../../src/store/RedeliveryRepo.ts"
 import { MessageRepo } from "../../src/store/MessageRepo.ts"
 import { Ownership } from "../../src/store/Ownership.ts"
 import { Retention } from "../../src/store/Retention.ts"
+import { StatsRepo } from "../../src/store/StatsRepo.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
 import { TenantErasure } from "../../src/store/TenantErasure.ts"
 import { TenantRepo } from "../../src/store/TenantRepo.ts"
 import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
+import { TestSender } from "../../src/testing/TestSender.ts"
 
 type Publish = Publisher["Service"]["publish"]
 
@@ -203,7 +207,6 @@ const scripted = Layer.unwrap(
         changes: Stream.fromPubSub(fakes.moved),
         stats: Effect.succeed({ lanes: 0, held: 0, heldBytes: 0, inFlight: 0 })
       }),
-      Layer.mock(HttpSender, { egress: Effect.succeed("direct" as const) }),
       Layer.succeed(Ownership, {
         epoch: 1,
         isHeld: Effect.sync(() => !fakes.unowned),
@@ -318,12 +321,16 @@ export const makeMessage = Effect.fnUntraced(function* (
 /** Everything that the handlers need. The tenants' own store fails with the others. */
 export const layer = Layer.mergeAll(
   Redeliveries.layer().pipe(Layer.provideMerge(scripted)),
-  AddressGuard.layer({ allowHttp: true, allowNetworks: ["127.0.0.0/8"] }).pipe(
-    Layer.provide(Dns.layerStatic({ hosts: {} }).pipe(Layer.orDie))
-  )
+  Trials.layer.pipe(Layer.provide(Layer.merge(Authenticator.layer, Signer.layer)))
 ).pipe(
+  Layer.provideMerge(TestSender.layer),
+  Layer.provideMerge(
+    AddressGuard.layer({ allowHttp: true, allowNetworks: ["127.0.0.0/8"] }).pipe(
+      Layer.provide(Dns.layerStatic({ hosts: {} }).pipe(Layer.orDie))
+    )
+  ),
   Layer.provideMerge(Tenants.layer),
-  Layer.provideMerge(TenantErasure.layer),
+  Layer.provideMerge(Layer.merge(TenantErasure.layer, StatsRepo.layerMemory)),
   Layer.provideMerge(
     Layer.mergeAll(
       WebhookRepo.layerMemory,

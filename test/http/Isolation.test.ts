@@ -161,6 +161,8 @@ describe("Isolation", () => {
             json
           })
           assert.isTrue(own.status < 300 || own.status === 409, `${method} ${at}: ${own.text}`)
+          // What was resumed would go on changing what is stored.
+          yield* call("DELETE", `/v1/webhooks/${owner.names["webhook"]![0]}`, owner.operator)
         })
       )
     }
