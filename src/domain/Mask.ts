@@ -9,7 +9,9 @@ export const mask = "********"
 
 /** Tells by its name whether the value of a header or of a URL's parameter may be a credential. */
 export const isSensitive = (name: string): boolean =>
-  /auth(?!or)|token|key|secret|cookie|pass|pwd|credential|session|bearer|jwt|sig|^code$/i.test(name)
+  /auth(?!or)|authori[sz]|token|key|secret|cookie|pass|pwd|credential|session|bearer|jwt|sig|^code$/i.test(
+    name
+  )
 
 /** Masks the values of headers whose names say that they may be credentials. */
 export const maskHeaders = (

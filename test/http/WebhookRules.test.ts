@@ -204,9 +204,9 @@ describe("The auth of a webhook", () => {
     it.effect("leaves headers whose names speak of credentials masked, and as they are", () =>
       Effect.gen(function* () {
         const { call } = yield* Calls
-        const headers = { "X-Auth-Token": "canary", "X-Plain": "shown" }
+        const headers = { "X-Auth-Token": "canary", Authorization: "canary", "X-Plain": "shown" }
         const { json } = yield* create({ headers })
-        const masked = { "X-Auth-Token": mask, "X-Plain": "shown" }
+        const masked = { "X-Auth-Token": mask, Authorization: mask, "X-Plain": "shown" }
         const list = yield* call("GET", "/v1/webhooks?limit=1")
         for (const shown of [json, (yield* get(json.id)).json, list.json.data[0]]) {
           assert.deepStrictEqual(shown.headers, masked)
