@@ -2,6 +2,7 @@
  * The path as one Layer: what a library user embeds, and what the service is built on.
  *
  * ```
+ * Operations ─► Publisher
  * Publisher ─► Router ─► Subscriptions
  *     └──────► Lanes ◄─ Redeliveries
  *                ├────► Authenticator, HttpSender, Signer, AddressGuard
@@ -14,6 +15,7 @@
  */
 import * as NodeDns from "@effect/platform-node/NodeDns"
 import { Layer } from "effect"
+import * as Operations from "./Operations.ts"
 import { Publisher, type PublisherOptions } from "./publish/Publisher.ts"
 import { Router } from "./route/Router.ts"
 import { Subscriptions } from "./route/Subscriptions.ts"
@@ -35,6 +37,7 @@ import { Ids } from "./store/Ids.ts"
 import { MemoryTables } from "./store/MemoryTables.ts"
 import { MessageRepo } from "./store/MessageRepo.ts"
 import * as Migrations from "./store/Migrations.ts"
+import { NoticeQueue } from "./store/NoticeQueue.ts"
 import { Ownership } from "./store/Ownership.ts"
 import { Retention, type RetentionOptions } from "./store/Retention.ts"
 import { RedeliveryRepo } from "./store/RedeliveryRepo.ts"
@@ -56,7 +59,8 @@ export interface EngineOptions {
 
 /** The engine without its stores and without a way out: both are swapped in tests. */
 export const layerPath = (options: EngineOptions = {}) =>
-  Layer.merge(Publisher.layer(options.publisher), Redeliveries.layer(options.redeliveries)).pipe(
+  Layer.merge(Operations.layer, Redeliveries.layer(options.redeliveries)).pipe(
+    Layer.provideMerge(Publisher.layer(options.publisher)),
     Layer.provideMerge(Router.layer),
     Layer.provideMerge(Subscriptions.layer),
     Layer.provideMerge(Layer.merge(Lanes.layer(options.lanes), Trials.layer)),
@@ -77,6 +81,7 @@ const repos = Layer.mergeAll(
   MessageRepo.layer,
   DeliveryQueue.layer,
   HoldRepo.layer,
+  NoticeQueue.layer,
   TenantRepo.layer,
   Census.layer
 )
@@ -120,6 +125,7 @@ export const layerStoresMemory = (options: StoresOptions = {}) =>
         MessageRepo.layerMemory,
         DeliveryQueue.layerMemory,
         HoldRepo.layerMemory,
+        NoticeQueue.layerMemory,
         TenantRepo.layerMemory
       )
     ),

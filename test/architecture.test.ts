@@ -78,8 +78,13 @@ const onlyFrom: ReadonlyArray<{
     reason: "The dashboard's pages run in a browser and talk only through ApiClient."
   },
   {
-    part: "src/Engine.ts",
+    part: "src/Operations.ts",
     from: path,
+    reason: "What is told about webhooks is published above the path, and is no door of its own."
+  },
+  {
+    part: "src/Engine.ts",
+    from: [...path, "src/Operations.ts"],
     reason: "The engine is the path and nothing else, so a library user gets no doors."
   }
 ]
@@ -104,6 +109,11 @@ const onlyFor: ReadonlyArray<{
     part: "src/api/",
     for: ["src/http/", "src/cli/", "src/dashboard/web/", "src/index.ts"],
     reason: "Only the two sides of the HTTP API speak its contract; the engine speaks domain."
+  },
+  {
+    part: "src/Operations.ts",
+    for: ["src/Engine.ts", "src/index.ts"],
+    reason: "Operational messages follow from what was settled; nothing on the path waits for them."
   },
   {
     part: "src/Engine.ts",

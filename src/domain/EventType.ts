@@ -26,9 +26,17 @@ export const EventTypePattern = Schema.String.check(
 )
 export type EventTypePattern = typeof EventTypePattern.Type
 
-/** Tells whether a webhook with these patterns wants the type. No patterns want every type. */
+/**
+ * Tells whether a webhook with these patterns wants the type. No patterns want every type, and so does
+ * `*`, but for the operational ones: whoever gets them has named them.
+ */
 export const wants = (patterns: ReadonlyArray<EventTypePattern>, type: EventTypeName): boolean =>
-  patterns.length === 0 || patterns.some((pattern) => matches(pattern, type))
+  isOperational(type)
+    ? patterns.some((pattern) => isOperational(pattern) && matches(pattern, type))
+    : patterns.length === 0 || patterns.some((pattern) => matches(pattern, type))
+
+/** Tells whether a name or a pattern is of Posthaste's own messages about webhooks. */
+export const isOperational = (type: string): boolean => type.startsWith("posthaste.")
 
 /** Tells whether one pattern matches the type: `invoice.*` matches `invoice.paid.late` too. */
 export const matches = (pattern: EventTypePattern, type: EventTypeName): boolean =>

@@ -17,7 +17,8 @@ export const prefixes = {
   tenant: "ten",
   key: "key",
   secret: "sec",
-  redelivery: "rdl"
+  redelivery: "rdl",
+  notice: "ntc"
 } as const
 
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -47,6 +48,8 @@ export const SecretId = typeId(prefixes.secret).pipe(Schema.brand("SecretId"))
 export type SecretId = typeof SecretId.Type
 export const RedeliveryId = typeId(prefixes.redelivery).pipe(Schema.brand("RedeliveryId"))
 export type RedeliveryId = typeof RedeliveryId.Type
+export const NoticeId = typeId(prefixes.notice).pipe(Schema.brand("NoticeId"))
+export type NoticeId = typeof NoticeId.Type
 
 /** The kinds of id, by the name of their prefix. */
 export interface Kinds {
@@ -58,6 +61,7 @@ export interface Kinds {
   readonly key: KeyId
   readonly secret: SecretId
   readonly redelivery: RedeliveryId
+  readonly notice: NoticeId
 }
 
 /** Any id. */

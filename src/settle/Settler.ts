@@ -22,6 +22,7 @@ import {
   Result
 } from "effect"
 import { type Attempt, classify, describe, type Outcome } from "../domain/Attempt.ts"
+import type { Notice } from "../domain/Notice.ts"
 import { resolve } from "../domain/RetryPolicy.ts"
 import type { AttemptId, WebhookId } from "../domain/TypeId.ts"
 import type { Stop, Webhook, WebhookHealth } from "../domain/Webhook.ts"
@@ -31,11 +32,12 @@ import { Ids } from "../store/Ids.ts"
 import type { StoreError } from "../store/StoreError.ts"
 import { log } from "../telemetry/Log.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
-import { Alerts, raisedBy } from "./Alerts.ts"
+import { type Alert, Alerts, raisedBy } from "./Alerts.ts"
 import * as AutoDisable from "./AutoDisable.ts"
 import { delayMs } from "./Backoff.ts"
 import { Circuit } from "./Circuit.ts"
 import * as Health from "./Health.ts"
+import { toldOf } from "./Notices.ts"
 import * as Verdict from "./Verdict.ts"
 import * as Writer from "./Writer.ts"
 
@@ -108,6 +110,21 @@ export class Settler extends Context.Service<
           return { known, before, after, writes: true, stop }
         }
 
+        const noticesOf = Effect.fnUntraced(function* (
+          raised: ReadonlyArray<Alert>,
+          { delivery }: AttemptMade,
+          attempt: Attempt,
+          after: WebhookHealth
+        ) {
+          const { tenantId } = attempt
+          const createdAt = attempt.startedAt + attempt.durationMs
+          const notices: Array<Notice> = []
+          for (const told of toldOf(raised, attempt, delivery.message.type, after)) {
+            notices.push({ ...told, id: yield* ids.next("notice"), tenantId, createdAt })
+          }
+          return notices
+        })
+
         const settle = Effect.fnUntraced(function* (made: AttemptMade) {
           const { delivery, outcome, webhook } = made
           const tries = delivery.tries + 1
@@ -119,12 +136,25 @@ export class Settler extends Context.Service<
           const verdict = Verdict.decide({ outcome, now, rule, delayMs: delay })
           const attempt = attemptOf(made, yield* ids.next("attempt"), verdict)
           const { after, before, stop, known, writes } = carry(made, rule, now)
+          const raised =
+            verdict._tag !== "Delivered" || before.consecutiveFailures > 0
+              ? raisedBy({
+                  webhook,
+                  before,
+                  after,
+                  stop,
+                  exhausted: attempt.settled === "exhausted" ? delivery.id : null,
+                  now
+                })
+              : noAlerts
           const written = yield* write({
             attempt,
             type: delivery.message.type,
             tries,
             health: writes ? after : null,
-            stop
+            stop,
+            notices:
+              raised.length === 0 ? noNotices : yield* noticesOf(raised, made, attempt, after)
           })
           if (Result.isFailure(written)) {
             // The next failure has to stop the webhook, as this one did not.
@@ -135,12 +165,7 @@ export class Settler extends Context.Service<
           if (isDebug) yield* logAttempt(attempt, verdict)
           if (before.circuitOpenUntil !== after.circuitOpenUntil) yield* logCircuit(made, after)
           if (stop?.status === "disabled") Metrics.webhooksDisabled.updateUnsafe(1, context)
-          if (verdict._tag !== "Delivered" || before.consecutiveFailures > 0) {
-            const exhausted = attempt.settled === "exhausted" ? delivery.id : null
-            for (const alert of raisedBy({ webhook, before, after, stop, exhausted, now })) {
-              yield* alerts.raise(alert)
-            }
-          }
+          for (const alert of raised) yield* alerts.raise(alert)
           return verdict
         })
 
@@ -168,6 +193,9 @@ export class Settler extends Context.Service<
       })
     )
 }
+
+const noAlerts: ReadonlyArray<Alert> = []
+const noNotices: ReadonlyArray<Notice> = []
 
 /** The bounds and times of settling. */
 export interface SettlerOptions extends Writer.WriterOptions {

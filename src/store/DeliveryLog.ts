@@ -9,6 +9,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Delivery, DeliveryStatus } from "../domain/Delivery.ts"
+import type { Notice } from "../domain/Notice.ts"
 import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
 import {
   type DeliveryId,
@@ -92,6 +93,8 @@ export interface Settlement {
   readonly health: WebhookHealth | null
   /** Set when this attempt stops the webhook. */
   readonly stop: Stop | null
+  /** Operational messages that this raises; kept where the tenant has a webhook that wants some. */
+  readonly notices: ReadonlyArray<Notice>
 }
 
 /**

@@ -5,6 +5,7 @@
 import { Effect, Option } from "effect"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Delivery, DeliveryStatus } from "../domain/Delivery.ts"
+import { isOperational } from "../domain/EventType.ts"
 import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
 import type { DeliveryId, MessageId, TenantId, WebhookId } from "../domain/TypeId.ts"
 import * as IdRange from "./IdRange.ts"
@@ -19,7 +20,7 @@ export const make = Effect.gen(function* () {
   const { attempts, owed, waiting, webhooks } = tables
 
   const settleOne = (
-    { attempt, stop, health, tries }: Settled,
+    { attempt, stop, health, notices, tries }: Settled,
     versions: ReadonlyMap<WebhookId, number>
   ) => {
     const { deliveryId: id, nextAt, number, settled, tenantId, webhookId } = attempt
@@ -43,6 +44,12 @@ export const make = Effect.gen(function* () {
         id,
         [...others, kept].sort((a, b) => a.number - b.number)
       )
+    }
+    for (const notice of notices) {
+      const isWanted = [...webhooks.values()].some(
+        (one) => one.tenantId === tenantId && one.eventTypes.some(isOperational)
+      )
+      if (isWanted) tables.notices.set(notice.id, notice)
     }
     const webhook = webhooks.get(webhookId)
     if (webhook === undefined) return

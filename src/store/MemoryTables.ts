@@ -8,11 +8,13 @@ import type { Attempt } from "../domain/Attempt.ts"
 import type { Hold } from "../domain/Hold.ts"
 import type { Message } from "../domain/Message.ts"
 import type { ApiKey, Tenant } from "../domain/Tenant.ts"
+import type { Notice } from "../domain/Notice.ts"
 import type { Redelivery } from "../domain/Redelivery.ts"
 import type {
   DeliveryId,
   KeyId,
   MessageId,
+  NoticeId,
   RedeliveryId,
   TenantId,
   WebhookId
@@ -41,6 +43,7 @@ export class MemoryTables extends Context.Service<
     /** The hold of everything, while there is one. */
     readonly hold: Map<"all", Hold>
     readonly redeliveries: Map<RedeliveryId, RedeliveryRow>
+    readonly notices: Map<NoticeId, Notice>
   }
 >()("posthaste/store/MemoryTables") {
   static readonly layer = Layer.sync(MemoryTables, () =>
@@ -57,7 +60,8 @@ export class MemoryTables extends Context.Service<
       attempts: new Map(),
       cancelled: new Map(),
       hold: new Map(),
-      redeliveries: new Map()
+      redeliveries: new Map(),
+      notices: new Map()
     })
   )
 }

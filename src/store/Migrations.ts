@@ -45,6 +45,7 @@ const files = [
   "0005_tenants",
   "0006_routing",
   "0007_redelivery",
+  "0008_notices",
   "0010_lists"
 ]
 

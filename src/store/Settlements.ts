@@ -20,6 +20,7 @@
  * Health and webhooks are locked first, as by all who lock deliveries too, and in order of their ids.
  */
 import type { Attempt } from "../domain/Attempt.ts"
+import type { Notice } from "../domain/Notice.ts"
 import { toUuid, type WebhookId } from "../domain/TypeId.ts"
 import type { Stop, WebhookHealth } from "../domain/Webhook.ts"
 import {
@@ -41,6 +42,7 @@ export interface Settled {
   readonly tries: number
   readonly health: WebhookHealth | null
   readonly stop: Stop | null
+  readonly notices: ReadonlyArray<Notice>
 }
 
 /** What the statement answers: who owns the deliveries, and those of which no row counted this. */
@@ -56,9 +58,14 @@ export const statement = (
   batch: ReadonlyArray<Settled>
 ): readonly [text: string, parameters: ReadonlyArray<unknown>] => {
   const parameters = [long(epoch), ...attemptParameters(batch)]
-  return batch.some(({ stop, health }) => health !== null || stop !== null)
-    ? [textOfAll, [...parameters, ...healthParameters(batch), ...stopParameters(batch)]]
-    : [textOfDeliveries, parameters]
+  const notices = batch.flatMap((settled) => settled.notices)
+  if (notices.length === 0 && batch.every(({ stop, health }) => health === null && stop === null)) {
+    return [textOfDeliveries, parameters]
+  }
+  const all = [...parameters, ...healthParameters(batch), ...stopParameters(batch)]
+  return notices.length === 0
+    ? [textOfAll, all]
+    : [textOfNotices, [...all, ...noticeParameters(notices)]]
 }
 
 /** Writes what a batch does to webhooks. */
@@ -89,8 +96,19 @@ const webhooksText = `
     )
   returning 1`
 
+/** Keeps what is to be told, where somebody wants it. */
+const noticesText = `, noticed as (
+  insert into notice (id, tenant_id, type, data, created_at)
+  select n.* from unnest($32::uuid[], $33::uuid[], $34::text[], $35::text[], $36::timestamptz[])
+    as n (id, tenant_id)
+  where exists (select from fence) and exists (
+    select from webhook w where w.tenant_id = n.tenant_id and wants_operational(w.event_types)
+  )
+  on conflict (id) do nothing
+)`
+
 /** `webhooks` is a part before the rest, and what makes the rest wait for its locks. */
-const textWith = (webhooks: { readonly part: string; readonly wait: string }) => `
+const textWith = (webhooks: { readonly part: string; readonly wait: string }, rest = "") => `
 with fence as (
   select from engine where only_row and epoch = $1${webhooks.part}
 ), s as materialized (
@@ -148,17 +166,19 @@ with fence as (
     response_truncated = excluded.response_truncated, next_at = excluded.next_at,
     settled = excluded.settled
   where excluded.settled is not null or excluded.next_at is not null
-)
+)${rest}
 select epoch, holder,
   array(select delivery_id from s where delivery_id not in (select delivery_id from kept)) as loose
 from engine where only_row`
 
 // Most batches change no webhook, and a small one costs a fifth less without that part.
 const textOfDeliveries = textWith({ part: "", wait: "" })
-const textOfAll = textWith({
+const withWebhooks = {
   part: webhooksText,
   wait: "and (select count(*) from stopped) >= 0"
-})
+}
+const textOfAll = textWith(withWebhooks)
+const textOfNotices = textWith(withWebhooks, noticesText)
 
 const attemptParameters = (batch: ReadonlyArray<Settled>) => [
   uuids(batch.map(({ attempt }) => toUuid(attempt.deliveryId))),
@@ -224,3 +244,11 @@ const stopParameters = (batch: ReadonlyArray<Settled>) => {
     texts(stopping.map(({ stop }) => stop?.status ?? null))
   ]
 }
+
+const noticeParameters = (notices: ReadonlyArray<Notice>) => [
+  uuids(notices.map(({ id }) => toUuid(id))),
+  uuids(notices.map(({ tenantId }) => toUuid(tenantId))),
+  texts(notices.map(({ type }) => type)),
+  texts(notices.map(({ data }) => storable(data))),
+  instants(notices.map(({ createdAt }) => createdAt))
+]

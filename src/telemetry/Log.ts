@@ -75,6 +75,12 @@ export const kinds = {
     says: "Removing a tenant's records waits for the store",
     repeats: true
   },
+  notices_waiting: {
+    level: "Warn",
+    says: "Operational messages wait to be published",
+    repeats: true
+  },
+  notice_lost: { level: "Error", says: "An operational message cannot be published" },
   redelivery_ended: { level: "Info", says: "A bulk redelivery has ended" },
   redelivery_put_off: {
     level: "Error",

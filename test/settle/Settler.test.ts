@@ -134,7 +134,8 @@ describe("Settler", () => {
         type: settlement!.type,
         tries: 3,
         health: { ...healthy, version: 1, lastSuccessAt: 20 },
-        stop: null
+        stop: null,
+        notices: []
       })
     }))
 

@@ -26,7 +26,8 @@ const settlement = (n: number, bodyBytes = 0): Settlement => ({
   type: "invoice.paid",
   tries: 1,
   health: null,
-  stop: null
+  stop: null,
+  notices: []
 })
 
 const ids = (batch: ReadonlyArray<Settlement>) => batch.map(({ attempt }) => attempt.id)

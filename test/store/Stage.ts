@@ -24,6 +24,7 @@ import type { KeyRing } from "../../src/store/KeyRing.ts"
 import { MemoryTables } from "../../src/store/MemoryTables.ts"
 import { MessageRepo, type NewMessage } from "../../src/store/MessageRepo.ts"
 import { Ownership } from "../../src/store/Ownership.ts"
+import { NoticeQueue } from "../../src/store/NoticeQueue.ts"
 import { RedeliveryRepo } from "../../src/store/RedeliveryRepo.ts"
 import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
 import { Ground, memory as memoryGround, pglite as pgliteGround } from "./Ground.ts"
@@ -77,6 +78,7 @@ export type Stage =
   | Ground
   | Retention
   | RedeliveryRepo
+  | NoticeQueue
 
 /** The stores in Maps. */
 export const memory = DeliveryLog.layerMemory.pipe(
@@ -84,6 +86,7 @@ export const memory = DeliveryLog.layerMemory.pipe(
     Layer.mergeAll(
       MessageRepo.layerMemory,
       DeliveryQueue.layerMemory,
+      NoticeQueue.layerMemory,
       RedeliveryRepo.layerMemory,
       WebhookRepo.layerMemory
     )
@@ -96,7 +99,7 @@ export const memory = DeliveryLog.layerMemory.pipe(
 export const over = <A extends SqlClient | Ids | Ground | KeyRing, E, R>(
   ground: Layer.Layer<A, E, R>
 ) =>
-  Layer.merge(DeliveryLog.layer, RedeliveryRepo.layer).pipe(
+  Layer.mergeAll(DeliveryLog.layer, NoticeQueue.layer, RedeliveryRepo.layer).pipe(
     Layer.provideMerge(Layer.mergeAll(MessageRepo.layer, DeliveryQueue.layer, WebhookRepo.layer)),
     Layer.provideMerge(Layer.merge(ownership, retentionInSql)),
     Layer.provideMerge(ground)
@@ -217,6 +220,7 @@ export const settlement = Effect.fnUntraced(function* (
     tries: number,
     health: null,
     stop: null,
+    notices: [],
     ...rest
   }
   return settled
