@@ -3,9 +3,10 @@
  *
  * ```
  * Server scope
- * ├─ HTTP server      refuses new requests first
+ * ├─ HTTP API         refuses new requests first
  * ├─ Lanes            attempts in flight are settled
- * └─ Database         closed last
+ * ├─ Database
+ * └─ Port             listens first, and stands by until there is an API
  * ```
  *
  * Ending is the closing of this scope, from the top of the drawing to the bottom.
@@ -20,13 +21,15 @@ import {
   Option,
   Path,
   Redacted,
-  References
+  References,
+  Schedule
 } from "effect"
 import * as Engine from "./Engine.ts"
 import { version } from "./domain/Version.ts"
 import * as Http from "./http/Http.ts"
 import { Standby } from "./http/Standby.ts"
 import { SettingInvalid, type Settings } from "./Settings.ts"
+import { Census } from "./store/Census.ts"
 import { Database } from "./store/Database.ts"
 import * as KeyFile from "./store/KeyFile.ts"
 import { KeyRing } from "./store/KeyRing.ts"
@@ -38,6 +41,7 @@ import * as Otlp from "./telemetry/Otlp.ts"
 export const layer = (settings: Settings) =>
   Layer.effectDiscard(announce(settings)).pipe(
     Layer.provideMerge(Http.layer({ maxBodyBytes: settings.maxBodyBytes })),
+    Layer.provideMerge(layerReadings(settings)),
     // Before the first request can come: whoever finds the service ready finds the key.
     Layer.provideMerge(FirstStart.layer(settings)),
     Layer.provideMerge(layerEngine(settings)),
@@ -138,6 +142,16 @@ const layerTelemetry = (settings: Settings) =>
         traceRatio: settings.traceRatio
       }).pipe(Layer.provideMerge(layerLogging(settings)))
   })
+
+/** Reads for the collector what Prometheus would have read by asking. */
+const layerReadings = (settings: Settings) =>
+  Layer.effectDiscard(
+    Effect.flatMap(Census, ({ refresh }) =>
+      Option.isNone(settings.otlpEndpoint)
+        ? Effect.void
+        : Effect.forkScoped(Effect.repeat(refresh, Schedule.spaced("10 seconds")))
+    )
+  )
 
 /** Says where everything is, once it is there. */
 const announce = (settings: Settings) =>

@@ -9,6 +9,7 @@ import { Clock, Context, Effect, Layer, Metric } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as Metrics from "../telemetry/Metrics.ts"
 import * as ProcessMetrics from "../telemetry/ProcessMetrics.ts"
+import { earliest } from "./EarliestSql.ts"
 import { instant, int } from "./Parameters.ts"
 
 /** Brings the gauges up to date that only the store and the process know. */
@@ -90,15 +91,7 @@ export const count = Effect.fnUntraced(function* (sql: SqlClient, countedMax = c
   const now = yield* Clock.currentTimeMillis
   const bound = int(countedMax)
   const [row] = yield* sql<Row>`
-    with recursive earliest as (
-      (select webhook_id, due_at from waiting order by webhook_id, due_at limit 1)
-      union all
-      select next.webhook_id, next.due_at
-      from earliest cross join lateral (
-        select webhook_id, due_at from waiting
-        where webhook_id > earliest.webhook_id order by webhook_id, due_at limit 1
-      ) next
-    ), standing as (
+    with recursive ${earliest(sql)}, standing as (
       select w.id, w.status, h.circuit_open_until as until
       from webhook w left join webhook_health h on h.webhook_id = w.id
     ), backlog as (

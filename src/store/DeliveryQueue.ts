@@ -33,6 +33,7 @@ import {
 import * as DeliveryQueueMemory from "./DeliveryQueueMemory.ts"
 import * as DeliveryRows from "./DeliveryRows.ts"
 import * as DuePull from "./DuePull.ts"
+import { earliest } from "./EarliestSql.ts"
 import { instant, uuid, uuids } from "./Parameters.ts"
 import { StoreError } from "./StoreError.ts"
 
@@ -162,15 +163,7 @@ const make = Effect.gen(function* () {
   /** Jumps from webhook to webhook along the index: what they have waiting is not counted. */
   const agenda = Effect.suspend(
     () => sql<{ readonly webhook_id: string; readonly due_at: Date }>`
-      with recursive earliest as (
-        (select webhook_id, due_at from waiting order by webhook_id, due_at limit 1)
-        union all
-        select next.webhook_id, next.due_at
-        from earliest cross join lateral (
-          select webhook_id, due_at from waiting
-          where webhook_id > earliest.webhook_id order by webhook_id, due_at limit 1
-        ) next
-      )
+      with recursive ${earliest(sql)}
       select webhook_id, due_at from earliest`
   ).pipe(
     Effect.map((rows) =>

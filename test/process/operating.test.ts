@@ -273,6 +273,7 @@ describe("a service with a collector", () => {
       [publish!.traceId]
     )
     assert.include(said, "posthaste_message_accepted_total")
+    assert.match(said, /"posthaste_store_up"[^\]]*"as(?:Int|Double)":"?1\b/)
     assert.include(said, "webhook_paused")
     assert.include(said, "for-the-collector")
   })
