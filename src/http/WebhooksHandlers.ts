@@ -36,6 +36,9 @@ import { judgeNew, judgeSecret, judgeUpdate, readSecret, secretLike } from "./We
 /** How long a former secret signs on when nobody says otherwise. */
 const graceSeconds = 86_400
 
+/** How long a name may take to resolve while a webhook is registered. */
+const resolvesWithin = "1 second"
+
 export const WebhooksHandlers = HttpApiBuilder.group(
   Api,
   "webhooks",
@@ -51,14 +54,22 @@ export const WebhooksHandlers = HttpApiBuilder.group(
     const viewWithSecret = Effect.fnUntraced(function* (webhook: Webhook) {
       return { ...(yield* view(webhook)), ...(yield* Effect.fromResult(secretView(webhook))) }
     })
+    /** A name that leads nowhere, or not yet, is no reason to refuse it: each attempt asks again. */
+    const judgeUrl = Effect.fnUntraced(function* (text: string, pointer: string) {
+      const refuse = (message: string) =>
+        new UrlNotAllowed({ detail: message, errors: [{ pointer, message }] })
+      const judged = guard.url(text)
+      if (Result.isFailure(judged)) return yield* refuse(judged.failure.message)
+      yield* guard.lookup(judged.success).pipe(
+        Effect.timeoutOption(resolvesWithin),
+        Effect.catch((outcome) =>
+          outcome._tag === "Refused" ? refuse(outcome.detail) : Effect.void
+        )
+      )
+    })
     const judgeUrls = Effect.fnUntraced(function* ({ auth, url }: WebhookPatch) {
-      if (url !== undefined) yield* Effect.fromResult(guard.url(url))
-      if (auth?.kind !== "oauth2") return
-      const judged = guard.url(auth.tokenUrl)
-      if (Result.isSuccess(judged)) return
-      const { message } = judged.failure
-      const error = { pointer: "/auth/tokenUrl", message }
-      return yield* new UrlNotAllowed({ detail: message, errors: [error] })
+      if (url !== undefined) yield* judgeUrl(url, "/url")
+      if (auth?.kind === "oauth2") yield* judgeUrl(auth.tokenUrl, "/auth/tokenUrl")
     })
     const register = Effect.fnUntraced(function* (
       tenantId: TenantId,
