@@ -17,8 +17,8 @@ import { scaled } from "../support/Scale.ts"
 import type { Report } from "./Namespace.ts"
 import { accepted, refused, refusedUrls } from "./Vectors.ts"
 
-const flips = scaled(100, 1_000)
-const generatedMax = scaled(300, 100_000)
+const flips = scaled(40, 1_000)
+const generatedMax = scaled(100, 100_000)
 
 /** Says why no namespace can be made here, or undefined. */
 const missing = (): string | undefined => {
