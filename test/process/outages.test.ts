@@ -1,0 +1,185 @@
+/**
+ * Stops Postgres under load and ends its sessions, and compares what was acknowledged with what a
+ * receiver got.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { Effect, ManagedRuntime, Redacted } from "effect"
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { type Inbox, openInbox, until } from "../support/Inbox.ts"
+import { type Postgres, startPostgres } from "../support/Postgres.ts"
+import { scaled } from "../support/Scale.ts"
+import { adminKey, makeService, type Service } from "../support/Service.ts"
+
+const stops = scaled(1, 10)
+const outageMs = 3_000
+const refusalMsMax = 2_000
+const recoveryMsMax = 10_000
+
+describe("the service whose Postgres goes away", () => {
+  let postgres: Postgres
+  let inbox: Inbox
+  let service: Service
+  let admin: Admin
+
+  beforeAll(async () => {
+    postgres = await startPostgres()
+    inbox = await openInbox()
+    admin = openAdmin(postgres)
+    await admin.query("select 1")
+    service = await makeService({ databaseUrl: postgres.url })
+    await service.start()
+    const created = await service.call("POST", "/v1/webhooks", {
+      url: `${inbox.url}/hook`,
+      concurrency: 64
+    })
+    assert.strictEqual(created.status, 201)
+  })
+  afterAll(async () => {
+    await service.remove()
+    await admin.close()
+    inbox.close()
+    await postgres.stop()
+  })
+
+  /** Publishes all the while, takes the database away `times` times, and checks what must hold. */
+  const through = async (
+    times: number,
+    outage: { readonly begin: () => Promise<unknown>; readonly end: () => Promise<unknown> },
+    refuses = true
+  ) => {
+    const load = startLoad(service)
+    const linesBefore = linesOf(service)
+    for (let i = 0; i < times; i++) {
+      const acknowledged = load.acknowledged.size
+      await until(() => load.acknowledged.size >= acknowledged + 20)
+      const refused = load.refusals.length
+      await outage.begin()
+      const cpu = cpuMs(service.pid())
+      await sleep(outageMs)
+      const share = (cpuMs(service.pid()) - cpu) / outageMs
+      if (refuses) {
+        assert.isAbove(load.refusals.length, refused)
+        assert.isBelow(share, 0.2, "CPU while the database is away")
+      }
+      await outage.end()
+      const backAt = performance.now()
+      const known = load.acknowledged.size
+      await until(() => load.acknowledged.size > known || performance.now() - backAt > 60_000)
+      assert.isBelow(performance.now() - backAt, recoveryMsMax, "milliseconds to recover")
+    }
+    await load.stop()
+    const slowest = Math.max(0, ...load.refusals.map(({ ms }) => ms))
+    console.log(
+      `${times} outages: ${load.acknowledged.size} acknowledged, ${load.refusals.length} refused, ` +
+        `the slowest after ${slowest.toFixed(0)} ms`
+    )
+    for (const { ms, retryAfter, status } of load.refusals) {
+      assert.strictEqual(status, 503)
+      assert.isAtLeast(Number(retryAfter), 1)
+      assert.isBelow(ms, refusalMsMax, "milliseconds to a refusal")
+    }
+    await until(() => [...load.acknowledged].every((id) => inbox.ids.has(id)))
+    assert.isBelow(linesOf(service) - linesBefore, 40 * times, "log lines")
+    // The session that owns the deliveries is made again once a second.
+    await until(async () => (await service.call("GET", "/health/ready")).status === 200)
+    return load
+  }
+
+  it(
+    `goes on by itself after ${stops} stops, and loses nothing`,
+    { timeout: 600_000 },
+    async () => {
+      const pid = service.pid()
+      await through(stops, {
+        begin: () => postgres.kill("SIGINT"),
+        end: () => postgres.restart()
+      })
+      assert.strictEqual(service.pid(), pid)
+    }
+  )
+
+  it("goes on when all of its sessions are ended", async () => {
+    const end = () => admin.query(endSessions)
+    await through(scaled(1, 10), { begin: end, end }, false)
+  })
+})
+
+const endSessions = `select pg_terminate_backend(pid) from pg_stat_activity
+  where application_name like 'posthaste%'`
+
+interface Refusal {
+  readonly status: number
+  readonly retryAfter: string | null
+  readonly ms: number
+}
+
+/** Publishes from four callers, each as soon as it has its answer and a little later. */
+const startLoad = (service: Service) => {
+  const acknowledged = new Set<string>()
+  const refusals: Array<Refusal> = []
+  let ended = false
+  const publish = async () => {
+    while (!ended) {
+      const beganAt = performance.now()
+      const response = await fetch(`${service.baseUrl}/v1/messages`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${adminKey}`, "content-type": "application/json" },
+        body: JSON.stringify({ type: "order.placed", data: { note: "x".repeat(200) } })
+      })
+      const text = await response.text()
+      const ms = performance.now() - beganAt
+      if (response.status === 202) acknowledged.add(JSON.parse(text).id)
+      else {
+        const retryAfter = response.headers.get("retry-after")
+        refusals.push({ status: response.status, retryAfter, ms })
+      }
+      await sleep(response.status === 202 ? 5 : 100)
+    }
+  }
+  const running = Promise.all(Array.from({ length: 4 }, publish))
+  return {
+    acknowledged,
+    refusals,
+    stop: async () => {
+      ended = true
+      await running
+    }
+  }
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+const linesOf = (service: Service): number => service.output().split("\n").length
+
+const ticksPerSecond = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }))
+
+/** Reads the CPU that a process took so far, in milliseconds. */
+const cpuMs = (pid: number): number => {
+  const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8")
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+  return ((Number(fields[11]) + Number(fields[12])) / ticksPerSecond) * 1_000
+}
+
+interface Admin {
+  readonly query: (text: string) => Promise<unknown>
+  readonly close: () => Promise<void>
+}
+
+/** Opens a session of the test's own, which stays open until the server ends it. */
+const openAdmin = (postgres: Postgres): Admin => {
+  const runtime = ManagedRuntime.make(
+    PgClient.layer({
+      url: Redacted.make(postgres.url),
+      maxConnections: 1,
+      idleTimeout: "1 hour",
+      applicationName: "admin"
+    })
+  )
+  return {
+    query: (text) =>
+      runtime.runPromise(Effect.flatMap(PgClient.PgClient, (sql) => sql.unsafe(text).unprepared)),
+    close: () => runtime.dispose()
+  }
+}
