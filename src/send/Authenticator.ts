@@ -18,6 +18,7 @@ import { type Auth, headerOf, type OAuth2Auth } from "../domain/Auth.ts"
 import type { Webhook } from "../domain/Webhook.ts"
 import { type HttpRequest, HttpSender, type Inspected, type Sent } from "./HttpSender.ts"
 import * as OAuth2 from "./OAuth2.ts"
+import { noToken } from "./TokenRequest.ts"
 import { monotonicMs } from "./wire/Deadlines.ts"
 import type { TlsIdentity } from "./wire/Dial.ts"
 
@@ -166,4 +167,4 @@ const withHeader = ({ headers }: HttpRequest, name: string, value: string) => {
   return found
 }
 
-const late = OAuth2.noToken("No token came in time.")
+const late = noToken("No token came in time.")

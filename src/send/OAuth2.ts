@@ -12,19 +12,15 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import type { NotSent, Outcome, Unreachable } from "../domain/Attempt.ts"
 import type { OAuth2Auth } from "../domain/Auth.ts"
 import type { WebhookId } from "../domain/TypeId.ts"
-import { version } from "../domain/Version.ts"
 import { AddressGuard } from "./AddressGuard.ts"
 import { HttpSender } from "./HttpSender.ts"
+import { noToken, type NoToken, read, requestOf, type Token } from "./TokenRequest.ts"
 import type { TlsIdentity } from "./wire/Dial.ts"
 
 /** A token, or what it means for an attempt that there is none. */
 export type TokenResult = Result.Result<Redacted.Redacted, NoToken>
-
-/** Nobody could be asked for a token, or none was given. */
-export type NoToken = Unreachable | NotSent
 
 /** Keeps the tokens of webhooks in memory. */
 export interface Tokens {
@@ -44,12 +40,11 @@ export interface Tokens {
 
 /** Tokens that are kept; the webhook that was asked for longest ago makes room. */
 const heldMax = 10_000
-/** How long a token lasts whose endpoint does not say: 10 minutes. */
-const lifeMsUnsaid = 600_000
 /** How long before its end a token is renewed, and is not used any more: at most, in milliseconds. */
 const renewedBeforeMs = 60_000
 const unusedBeforeMs = 10_000
-const tokenLengthMax = 8_192
+/** How long after a renewal that failed it is tried again. */
+const renewedAgainMs = 5_000
 
 interface Holder {
   readonly auth: OAuth2Auth
@@ -107,35 +102,36 @@ export const make = Effect.gen(function* () {
     return read(outcome, url.success.host)
   })
 
-  const asked = (holder: Holder, identity: TlsIdentity | undefined, timeoutMs: number) => {
-    if (holder.asking !== null) return Effect.succeed(holder.asking)
-    const asking = Deferred.makeUnsafe<TokenResult>()
-    holder.asking = asking
-    const answered = (result: Result.Result<Token, NoToken>) => {
-      holder.asking = null
-      if (Result.isSuccess(result)) {
-        const { lifeMs, token } = result.success
-        const now = clock.currentTimeMillisUnsafe()
-        holder.token = token
-        holder.renewAt = now + lifeMs - Math.min(renewedBeforeMs, lifeMs / 5)
-        holder.endsAt = now + lifeMs - Math.min(unusedBeforeMs, lifeMs / 10)
-      }
-      return Deferred.succeed(
-        asking,
-        Result.map(result, ({ token }) => token)
-      )
+  const answered = (holder: Holder, result: Result.Result<Token, NoToken>): TokenResult => {
+    const now = clock.currentTimeMillisUnsafe()
+    holder.asking = null
+    if (Result.isFailure(result)) {
+      holder.renewAt = now + renewedAgainMs
+      return Result.fail(result.failure)
     }
-    // In a fiber of its own: attempts that wait for it may be interrupted one by one.
-    return ask(holder, identity, timeoutMs).pipe(
-      Effect.onExit((exit) =>
-        answered(
-          exit._tag === "Success" ? exit.value : Result.fail(noToken("Asking for a token failed."))
-        )
-      ),
-      Effect.forkIn(scope),
-      Effect.as(asking)
-    )
+    const { lifeMs, token } = result.success
+    holder.token = token
+    holder.renewAt = now + lifeMs - Math.min(renewedBeforeMs, lifeMs / 5)
+    holder.endsAt = now + lifeMs - Math.min(unusedBeforeMs, lifeMs / 10)
+    return Result.succeed(token)
   }
+
+  /** Asks, unless that is under way, in a fiber of its own: who waits may be interrupted. */
+  const asked = (holder: Holder, identity: TlsIdentity | undefined, timeoutMs: number) =>
+    Effect.uninterruptibleMask((restore) => {
+      if (holder.asking !== null) return Effect.succeed(holder.asking)
+      const asking = Deferred.makeUnsafe<TokenResult>()
+      holder.asking = asking
+      return restore(ask(holder, identity, timeoutMs)).pipe(
+        Effect.exit,
+        Effect.flatMap((exit) => {
+          const result = exit._tag === "Success" ? exit.value : Result.fail(broken)
+          return Deferred.succeed(asking, answered(holder, result))
+        }),
+        Effect.forkIn(scope),
+        Effect.as(asking)
+      )
+    })
 
   const tokens: Tokens = {
     get: (webhookId, auth, identity, timeoutMs) =>
@@ -159,6 +155,8 @@ export const make = Effect.gen(function* () {
   return tokens
 })
 
+const broken = noToken("Asking for a token failed.")
+
 const isSame = (a: OAuth2Auth, b: OAuth2Auth): boolean =>
   a === b ||
   (a.tokenUrl === b.tokenUrl &&
@@ -168,96 +166,3 @@ const isSame = (a: OAuth2Auth, b: OAuth2Auth): boolean =>
     a.clientAuthentication === b.clientAuthentication &&
     a.ca === b.ca &&
     Redacted.value(a.clientSecret) === Redacted.value(b.clientSecret))
-
-const requestOf = (auth: OAuth2Auth) => {
-  const form = new URLSearchParams({ grant_type: "client_credentials" })
-  if (auth.scope !== undefined) form.set("scope", auth.scope)
-  if (auth.audience !== undefined) form.set("audience", auth.audience)
-  const secret = Redacted.value(auth.clientSecret)
-  const headers: { [name: string]: string } = {
-    "content-type": "application/x-www-form-urlencoded",
-    accept: "application/json",
-    "user-agent": `Posthaste/${version}`
-  }
-  if (auth.clientAuthentication === "body") {
-    form.set("client_id", auth.clientId)
-    form.set("client_secret", secret)
-  } else {
-    // Encoded as in a form first: RFC 6749, section 2.3.1.
-    const pair = `${formText(auth.clientId)}:${formText(secret)}`
-    headers["authorization"] = `Basic ${Buffer.from(pair).toString("base64")}`
-  }
-  return { headers, body: Buffer.from(form.toString()) }
-}
-
-const formText = (text: string): string => new URLSearchParams({ "": text }).toString().slice(1)
-
-interface Token {
-  readonly token: Redacted.Redacted
-  readonly lifeMs: number
-}
-
-/** Reads what a token endpoint answered. What it says goes into no sentence but as a known word. */
-const read = (outcome: Outcome, host: string): Result.Result<Token, NoToken> => {
-  switch (outcome._tag) {
-    case "TimedOut":
-      return Result.fail(noToken(`The token endpoint ${host} gave no answer in time.`))
-    case "Unreachable":
-    case "Refused":
-      return Result.fail(noToken(`No token from ${host}: ${outcome.detail}`))
-    case "NotSent":
-      return Result.fail(outcome)
-    case "Responded": {
-      const { statusCode } = outcome
-      const answer = jsonOf(outcome.body)
-      if (statusCode < 200 || statusCode > 299) {
-        const error = errors.find((known) => known === answer["error"])
-        const named = error === undefined ? "" : ` (${error})`
-        return Result.fail(noToken(`The token endpoint ${host} answered ${statusCode}${named}.`))
-      }
-      const token = tokenOf(answer)
-      return token === undefined
-        ? Result.fail(noToken(`The token endpoint ${host} answered no bearer token.`))
-        : Result.succeed(token)
-    }
-  }
-}
-
-/** Forms the outcome of an attempt for which there is no token. */
-export const noToken = (detail: string): Unreachable => ({
-  _tag: "Unreachable",
-  cause: "auth",
-  detail
-})
-
-/** RFC 6749, section 5.2. */
-const errors = [
-  "invalid_request",
-  "invalid_client",
-  "invalid_grant",
-  "unauthorized_client",
-  "unsupported_grant_type",
-  "invalid_scope"
-]
-
-const jsonOf = (body: Uint8Array): { readonly [name: string]: unknown } => {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(body))
-    return typeof value === "object" && value !== null ? { ...value } : {}
-  } catch {
-    return {}
-  }
-}
-
-const tokenOf = (answer: { readonly [name: string]: unknown }): Token | undefined => {
-  const { access_token: token, expires_in: seconds, token_type: type } = answer
-  if (typeof token !== "string" || token.length > tokenLengthMax) return undefined
-  if (!/^[\x21-\x7e]+$/.test(token)) return undefined
-  // Some endpoints leave the type out, which RFC 6749 does not allow.
-  if (type !== undefined && (typeof type !== "string" || !/^bearer$/i.test(type))) return undefined
-  const life = Number(seconds) * 1_000
-  return {
-    token: Redacted.make(token),
-    lifeMs: Number.isFinite(life) && life > 0 ? Math.min(life, 86_400_000) : lifeMsUnsaid
-  }
-}
