@@ -3,7 +3,8 @@
  *
  * ```
  * Operations ─► Publisher
- * Publisher ─► Router ─► Subscriptions
+ * Publisher ─► Catalogue
+ *     └──────► Router ─► Subscriptions
  *     └──────► Lanes ◄─ Redeliveries
  *                ├────► Authenticator, HttpSender, Signer, AddressGuard
  *                └────► Settler ─► Circuit, Alerts
@@ -16,6 +17,7 @@
 import * as NodeDns from "@effect/platform-node/NodeDns"
 import { Layer } from "effect"
 import * as Operations from "./Operations.ts"
+import { Catalogue } from "./publish/Catalogue.ts"
 import { Publisher, type PublisherOptions } from "./publish/Publisher.ts"
 import { Router } from "./route/Router.ts"
 import { Subscriptions } from "./route/Subscriptions.ts"
@@ -32,6 +34,7 @@ import { Settler, type SettlerOptions } from "./settle/Settler.ts"
 import { Census } from "./store/Census.ts"
 import { DeliveryLog } from "./store/DeliveryLog.ts"
 import { DeliveryQueue } from "./store/DeliveryQueue.ts"
+import { EventTypeRepo } from "./store/EventTypeRepo.ts"
 import { HoldRepo } from "./store/HoldRepo.ts"
 import { Ids } from "./store/Ids.ts"
 import { MemoryTables } from "./store/MemoryTables.ts"
@@ -61,7 +64,7 @@ export interface EngineOptions {
 export const layerPath = (options: EngineOptions = {}) =>
   Layer.merge(Operations.layer, Redeliveries.layer(options.redeliveries)).pipe(
     Layer.provideMerge(Publisher.layer(options.publisher)),
-    Layer.provideMerge(Router.layer),
+    Layer.provideMerge(Layer.merge(Router.layer, Catalogue.layer)),
     Layer.provideMerge(Subscriptions.layer),
     Layer.provideMerge(Layer.merge(Lanes.layer(options.lanes), Trials.layer)),
     Layer.provideMerge(Authenticator.layer),
@@ -83,6 +86,7 @@ const repos = Layer.mergeAll(
   HoldRepo.layer,
   NoticeQueue.layer,
   TenantRepo.layer,
+  EventTypeRepo.layer,
   Census.layer
 )
 
@@ -126,7 +130,8 @@ export const layerStoresMemory = (options: StoresOptions = {}) =>
         DeliveryQueue.layerMemory,
         HoldRepo.layerMemory,
         NoticeQueue.layerMemory,
-        TenantRepo.layerMemory
+        TenantRepo.layerMemory,
+        EventTypeRepo.layerMemory
       )
     ),
     Layer.provideMerge(WebhookRepo.layerMemory),

@@ -167,6 +167,11 @@ const wrapped: ReadonlyArray<{
     reason: "The embedded database is one implementation of Database and an optional one."
   },
   {
+    packages: ["ajv"],
+    by: ["src/publish/JsonSchema.ts"],
+    reason: "Schemas that people write are judged and bounded in one place."
+  },
+  {
     packages: ["re2js"],
     by: ["src/domain/Pattern.ts"],
     reason: "Patterns that people write run in one engine, in time linear in the text."

@@ -1,5 +1,6 @@
 /** Publishing, with a store that keeps nothing and no lanes to hand to. */
 import { Effect, Layer, ManagedRuntime } from "effect"
+import { Catalogue } from "../../src/publish/Catalogue.ts"
 import { Publisher } from "../../src/publish/Publisher.ts"
 import { Router } from "../../src/route/Router.ts"
 import { Subscriptions } from "../../src/route/Subscriptions.ts"
@@ -16,6 +17,7 @@ export const publish = async (): Promise<ReadonlyArray<Task>> => {
       Layer.provide(Router.layer),
       Layer.provide([
         Ids.layer,
+        Layer.succeed(Catalogue, Catalogue.of({ judge: () => null })),
         Layer.succeed(Subscriptions, Subscriptions.of({ wanting: () => webhooks, size: () => 1 })),
         Layer.mock(Lanes, {
           reserve: () => true,

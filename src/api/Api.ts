@@ -5,6 +5,7 @@ import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { version } from "../domain/Version.ts"
 import { DeliveriesApi } from "./DeliveriesApi.ts"
+import { EventTypesApi } from "./EventTypesApi.ts"
 import { MessagesApi } from "./MessagesApi.ts"
 import { HoldApi } from "./HoldApi.ts"
 import { complete } from "./OpenApiDocument.ts"
@@ -19,6 +20,7 @@ import { WebhooksApi } from "./WebhooksApi.ts"
 export class Api extends HttpApi.make("posthaste")
   .add(
     MessagesApi,
+    EventTypesApi,
     WebhooksApi,
     DeliveriesApi,
     RedeliveriesApi,

@@ -6,7 +6,7 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { EventTypeName } from "../domain/EventType.ts"
+import { MessageRefused } from "../domain/EventType.ts"
 import {
   IdempotencyConflict,
   MessageNotFound,
@@ -16,6 +16,7 @@ import {
 import { MessageId } from "../domain/TypeId.ts"
 import { Authorization, RequiredScope } from "./Authorization.ts"
 import { DeliveryView } from "./DeliveryViews.ts"
+import { OwnEventTypeName } from "./EventTypesApi.ts"
 import { BodyEncoding, CallerUid, Channel, IdempotencyKey, Include, Ref } from "./Fields.ts"
 import { Instant } from "./Instant.ts"
 import { JsonBody } from "./JsonBody.ts"
@@ -32,13 +33,7 @@ const Resource = Schema.Struct({ type: Text(256), id: Text(256) })
 
 /** What a publish says around `data`. Names below `posthaste.` are ours. */
 const envelope = {
-  type: EventTypeName.check(
-    Schema.makeFilter((type: string) =>
-      type === "posthaste" || type.startsWith("posthaste.")
-        ? "Event types that begin with posthaste. are reserved"
-        : undefined
-    )
-  ),
+  type: OwnEventTypeName,
   uid: Schema.optionalKey(
     Schema.NullOr(CallerUid).annotate({
       description: "The caller's own id: publishing it again answers the first message"
@@ -135,7 +130,7 @@ export class MessagesApi extends HttpApiGroup.make("messages")
       headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
       payload: PublishInput,
       success: MessageAccepted.pipe(HttpApiSchema.status(202)),
-      error: [MessageUidConflict, IdempotencyConflict, Overloaded]
+      error: [MessageRefused, MessageUidConflict, IdempotencyConflict, Overloaded]
     })
       .middleware(JsonBody)
       .annotate(RequiredScope, "publish")
@@ -145,7 +140,7 @@ export class MessagesApi extends HttpApiGroup.make("messages")
       query: rawQuery,
       payload: Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array()),
       success: MessageAccepted.pipe(HttpApiSchema.status(202)),
-      error: [MessageUidConflict, IdempotencyConflict, Overloaded]
+      error: [MessageRefused, MessageUidConflict, IdempotencyConflict, Overloaded]
     })
       .middleware(RawBody)
       .annotate(RequiredScope, "publish")

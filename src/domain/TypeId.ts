@@ -18,7 +18,8 @@ export const prefixes = {
   key: "key",
   secret: "sec",
   redelivery: "rdl",
-  notice: "ntc"
+  notice: "ntc",
+  eventType: "evt"
 } as const
 
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -50,6 +51,8 @@ export const RedeliveryId = typeId(prefixes.redelivery).pipe(Schema.brand("Redel
 export type RedeliveryId = typeof RedeliveryId.Type
 export const NoticeId = typeId(prefixes.notice).pipe(Schema.brand("NoticeId"))
 export type NoticeId = typeof NoticeId.Type
+export const EventTypeId = typeId(prefixes.eventType).pipe(Schema.brand("EventTypeId"))
+export type EventTypeId = typeof EventTypeId.Type
 
 /** The kinds of id, by the name of their prefix. */
 export interface Kinds {
@@ -62,6 +65,7 @@ export interface Kinds {
   readonly secret: SecretId
   readonly redelivery: RedeliveryId
   readonly notice: NoticeId
+  readonly eventType: EventTypeId
 }
 
 /** Any id. */

@@ -20,6 +20,7 @@ import { Docs } from "./Docs.ts"
 import { Draining } from "./Draining.ts"
 import { Edge } from "./Edge.ts"
 import { HoldHandlers } from "./HoldHandlers.ts"
+import { EventTypesHandlers } from "./EventTypesHandlers.ts"
 import { JsonBodyLayer } from "./JsonBodyLayer.ts"
 import { MessagesHandlers } from "./MessagesHandlers.ts"
 import { MetricsRoute } from "./MetricsRoute.ts"
@@ -67,6 +68,7 @@ export const routes = (options: HttpOptions = {}) => {
         MessagesHandlers({ maxBodyBytes }),
         DeliveriesHandlers,
         RedeliveriesHandlers,
+        EventTypesHandlers,
         TenantsHandlers,
         HoldHandlers,
         TrialsHandlers,

@@ -8,7 +8,7 @@
 import { Clock, Context, DateTime, Effect, Layer, Metric } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import { createHash } from "node:crypto"
-import type { EventTypeName } from "../domain/EventType.ts"
+import type { EventTypeName, MessageRefused } from "../domain/EventType.ts"
 import {
   BodyTooLarge,
   IdempotencyConflict,
@@ -28,6 +28,7 @@ import { StoreError } from "../store/StoreError.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import { Traces } from "../telemetry/Traces.ts"
 import { jsonBody } from "./Body.ts"
+import { Catalogue } from "./Catalogue.ts"
 import { type RawBody, reader } from "./Payload.ts"
 
 export class Publisher extends Context.Service<
@@ -38,7 +39,12 @@ export class Publisher extends Context.Service<
       draft: Draft
     ) => Effect.Effect<
       Accepted,
-      BodyTooLarge | MessageUidConflict | IdempotencyConflict | Overloaded | StoreError
+      | MessageRefused
+      | BodyTooLarge
+      | MessageUidConflict
+      | IdempotencyConflict
+      | Overloaded
+      | StoreError
     >
   }
 >()("posthaste/publish/Publisher") {
@@ -47,6 +53,7 @@ export class Publisher extends Context.Service<
       Publisher,
       Effect.gen(function* () {
         const bodyBytesMax = options.bodyBytesMax ?? 262_144
+        const catalogue = yield* Catalogue
         const ids = yield* Ids
         const lanes = yield* Lanes
         const messages = yield* MessageRepo
@@ -101,6 +108,9 @@ export class Publisher extends Context.Service<
         const accept = Effect.fnUntraced(function* (draft: Draft) {
           const begunAt = clock.currentTimeNanosUnsafe()
           const now = yield* Clock.currentTimeMillis
+          const data = reader(draft.data)
+          const refusal = catalogue.judge(draft.tenantId, draft.type, data)
+          if (refusal !== null) return yield* refusal
           const id = yield* ids.nextMessage
           const body =
             typeof draft.data === "string"
@@ -120,7 +130,7 @@ export class Publisher extends Context.Service<
           const digest =
             draft.uid === null && draft.idempotencyKey === null ? noDigest : digestOf(draft)
           const { fanOut, result } = yield* Effect.catchTag(
-            commit.submit({ draft, id, body, data: reader(draft.data), digest, createdAt: now }),
+            commit.submit({ draft, id, body, data, digest, createdAt: now }),
             "Overloaded",
             () => Effect.fail(overloaded)
           )

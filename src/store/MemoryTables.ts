@@ -6,12 +6,14 @@
 import { Context, Layer } from "effect"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Hold } from "../domain/Hold.ts"
+import type { EventType } from "../domain/EventType.ts"
 import type { Message } from "../domain/Message.ts"
 import type { ApiKey, Tenant } from "../domain/Tenant.ts"
 import type { Notice } from "../domain/Notice.ts"
 import type { Redelivery } from "../domain/Redelivery.ts"
 import type {
   DeliveryId,
+  EventTypeId,
   KeyId,
   MessageId,
   NoticeId,
@@ -35,6 +37,10 @@ export class MemoryTables extends Context.Service<
     readonly uids: Map<string, KeyRow>
     /** By tenant and idempotency key: see `pairKey`. */
     readonly idempotency: Map<string, KeyRow>
+    /** By tenant and name: see `pairKey`. */
+    readonly eventTypes: Map<string, { readonly tenantId: TenantId; readonly eventType: EventType }>
+    /** The tenants that refuse types which their catalogue does not name. */
+    readonly refusing: Set<TenantId>
     readonly owed: Map<DeliveryId, OwedRow>
     readonly waiting: Map<DeliveryId, WaitingRow>
     /** In the order of their numbers. */
@@ -55,6 +61,8 @@ export class MemoryTables extends Context.Service<
       messages: new Map(),
       uids: new Map(),
       idempotency: new Map(),
+      eventTypes: new Map(),
+      refusing: new Set(),
       owed: new Map(),
       waiting: new Map(),
       attempts: new Map(),
@@ -69,7 +77,7 @@ export class MemoryTables extends Context.Service<
 /** What a uid or an idempotency key was used for. */
 export interface KeyRow {
   readonly digest: Uint8Array
-  readonly resourceId: MessageId | WebhookId | TenantId | KeyId | RedeliveryId
+  readonly resourceId: MessageId | WebhookId | TenantId | KeyId | EventTypeId | RedeliveryId
   /** Epoch milliseconds. */
   readonly createdAt: number
 }

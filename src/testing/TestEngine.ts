@@ -25,6 +25,7 @@ import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import { Dns } from "effect/net"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Delivery } from "../domain/Delivery.ts"
+import type { MessageRefused } from "../domain/EventType.ts"
 import type {
   BodyTooLarge,
   IdempotencyConflict,
@@ -68,7 +69,12 @@ export class TestEngine extends Context.Service<
       options?: Partial<Omit<Draft, "tenantId" | "type" | "data">>
     ) => Effect.Effect<
       Accepted,
-      BodyTooLarge | MessageUidConflict | IdempotencyConflict | Overloaded | StoreError
+      | MessageRefused
+      | BodyTooLarge
+      | MessageUidConflict
+      | IdempotencyConflict
+      | Overloaded
+      | StoreError
     >
     /** The deliveries of a message, in the order of their ids. */
     readonly deliveries: (

@@ -36,6 +36,14 @@ describe("The OpenAPI document", () => {
         "GET /v1/messages 200 401 403 404 422 500 503",
         "POST /v1/messages/raw 202 400 401 403 404 409 413 415 422 500 503",
         "GET /v1/messages/{id} 200 401 403 404 422 500 503",
+        "POST /v1/event-types 201 400 401 403 404 409 413 415 422 500 503",
+        "GET /v1/event-types 200 401 403 404 422 500 503",
+        "GET /v1/event-types/{name} 200 401 403 404 422 500 503",
+        "PUT /v1/event-types/{name} 200 201 400 401 403 404 409 413 415 422 500 503",
+        "PATCH /v1/event-types/{name} 200 400 401 403 404 413 415 422 500 503",
+        "DELETE /v1/event-types/{name} 204 401 403 404 422 500 503",
+        "GET /v1/event-type-policy 200 401 403 404 422 500 503",
+        "PUT /v1/event-type-policy 200 400 401 403 404 413 415 422 500 503",
         "POST /v1/webhooks 201 400 401 403 404 409 413 415 422 500 503",
         "GET /v1/webhooks 200 401 403 404 422 500 503",
         "GET /v1/webhooks/{id} 200 401 403 404 422 500 503",
@@ -163,7 +171,11 @@ describe("The OpenAPI document", () => {
       "AdminKeyInput",
       "KeyPatch",
       "AuthInput",
-      "TestInput"
+      "TestInput",
+      "EventTypeInput",
+      "EventTypePutInput",
+      "EventTypePatch",
+      "EventTypePolicyInput"
     ]
     for (const [name, schema] of schemas) {
       const closed = JSON.stringify(schema).includes(`"additionalProperties":false`)

@@ -37,6 +37,7 @@ import { Retention } from "../../src/store/Retention.ts"
 import { StatsRepo } from "../../src/store/StatsRepo.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
 import { TenantErasure } from "../../src/store/TenantErasure.ts"
+import { EventTypeRepo } from "../../src/store/EventTypeRepo.ts"
 import { TenantRepo } from "../../src/store/TenantRepo.ts"
 import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
 import { TestSender } from "../../src/testing/TestSender.ts"
@@ -334,6 +335,7 @@ export const layer = Layer.mergeAll(
   Layer.provideMerge(
     Layer.mergeAll(
       WebhookRepo.layerMemory,
+      EventTypeRepo.layerMemory,
       TenantRepo.layerMemory,
       RedeliveryRepo.layerMemory,
       HoldRepo.layerMemory,

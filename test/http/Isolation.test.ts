@@ -49,6 +49,8 @@ const streams = reads.filter(({ isStream }) => isStream)
 const bodies: Readonly<Record<string, unknown>> = {
   "PUT /v1/webhooks/{id}": { url: "http://127.0.0.1:9/b" },
   "PATCH /v1/webhooks/{id}": { name: "changed" },
+  "PUT /v1/event-types/{name}": { displayName: "changed" },
+  "PATCH /v1/event-types/{name}": { displayName: "changed" },
   "PATCH /v1/tenants/{id}": { name: "changed" },
   "POST /v1/tenants/{id}/keys": { name: "another", scopes: ["read"] },
   "PATCH /v1/tenants/{id}/keys/{keyId}": { name: "changed" },
@@ -60,7 +62,8 @@ const forOperators = (path: string) =>
   path.startsWith("/v1/admin-keys") || path === "/v1/hold" || path === "/v1/release"
 
 /** Routes that make what is not there, so that another tenant's uid names a new thing of one's own. */
-const makes = (name: string, ref: string) => name === "PUT /v1/webhooks/{id}" && !isId(ref)
+const makes = (name: string, ref: string) =>
+  name === "PUT /v1/event-types/{name}" || (name === "PUT /v1/webhooks/{id}" && !isId(ref))
 
 const isId = (ref: string) => /^[a-z]+_[0-9a-z]{26}$/.test(ref)
 
@@ -95,8 +98,12 @@ const makeOwner = Effect.gen(function* () {
     const { state } = ok(yield* call("GET", `/v1/redeliveries/${job.id}`, owner))
     if (state === "done") break
   }
+  const eventType = yield* post("/v1/event-types", { name: `type-${n}.made` })
+  yield* post("/v1/event-types", { name: "a.b" })
+  ok(yield* call("PUT", "/v1/event-type-policy", { ...owner, json: { unknown: "refuse" } }))
   const names: Readonly<Record<string, ReadonlyArray<string>>> = {
     "/v1/messages/{id}": [message.id, message.uid],
+    "/v1/event-types/{name}": [eventType.name],
     "/v1/webhooks/{id}": [webhook.id, webhook.uid],
     "/v1/deliveries/{id}": [data[0].id],
     "/v1/redeliveries/{id}": [job.id],

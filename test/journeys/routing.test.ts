@@ -3,10 +3,11 @@
  * that are bytes.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Redacted } from "effect"
+import { Clock, Effect, Redacted, Result, type Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { encode } from "../../src/domain/Secret.ts"
 import { Publisher } from "../../src/publish/Publisher.ts"
+import { EventTypeRepo } from "../../src/store/EventTypeRepo.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { TestEngine } from "../../src/testing/TestEngine.ts"
 import { TestSender } from "../../src/testing/TestSender.ts"
@@ -15,7 +16,7 @@ import { scaled } from "../support/Scale.ts"
 
 const journey = <A, E>(
   name: string,
-  story: () => Effect.Effect<A, E, TestEngine | TestSender | Publisher | Ids>
+  story: () => Effect.Effect<A, E, TestEngine | TestSender | Publisher | EventTypeRepo | Ids>
 ) => it.effect(name, () => story().pipe(Effect.provide(TestEngine.layer())))
 
 /** The URLs that got something since the last look. */
@@ -81,6 +82,45 @@ describe("a message", () => {
       assert.deepStrictEqual(yield* arrived, ["a"])
       yield* publish("application/json", `{"a":1`)
       assert.deepStrictEqual(yield* arrived, ["not-b"])
+    })
+  )
+
+  journey("is refused where its type is archived, unknown or asks for other data", () =>
+    Effect.gen(function* () {
+      const engine = yield* TestEngine
+      const eventTypes = yield* EventTypeRepo
+      const { tenantId } = engine
+      const fields = {
+        displayName: "",
+        description: null,
+        schema: { type: "object", required: ["amount"] },
+        example: null,
+        archived: false
+      }
+      const refusal = (type: string, data: unknown) =>
+        Effect.map(Effect.flip(engine.publish(type, data)), (error) =>
+          error._tag === "MessageRefused" ? error.errors[0]?.pointer : error._tag
+        )
+      yield* engine.publish("invoice.paid", {})
+      yield* eventTypes.create(tenantId, "invoice.paid", fields, null)
+      assert.strictEqual(yield* refusal("invoice.paid", {}), "/data/amount")
+      assert.strictEqual(yield* refusal("invoice.paid", "text"), "/data")
+      yield* engine.publish("invoice.paid", { amount: 1 })
+      yield* engine.publish("invoice.late", {})
+      yield* eventTypes.setUnknown(tenantId, "refuse")
+      assert.strictEqual(yield* refusal("invoice.late", {}), "/type")
+      yield* engine.publish("posthaste.webhook.disabled", {})
+      const change = (schema: Schema.JsonObject | null, archived: boolean) =>
+        eventTypes.update(tenantId, "invoice.paid", () =>
+          Result.succeed({ ...fields, schema, archived })
+        )
+      yield* change({ type: "string" }, false)
+      yield* engine.publish("invoice.paid", "text")
+      yield* change(null, true)
+      assert.strictEqual(yield* refusal("invoice.paid", "text"), "/type")
+      yield* eventTypes.delete(tenantId, "invoice.paid")
+      yield* eventTypes.setUnknown(tenantId, "allow")
+      yield* engine.publish("invoice.paid", 1)
     })
   )
 
