@@ -126,7 +126,9 @@ export const open = async (act: Act, listening: Listening = {}): Promise<Hostile
     const address = inner?.address()
     if (address === undefined || address === null || typeof address === "string") return
     const through = net.connect({ port: address.port, host: "127.0.0.1", noDelay: true }, () => {
-      below.set(through.localPort ?? 0, socket)
+      const { localPort = 0 } = through
+      below.set(localPort, socket)
+      through.once("close", () => below.delete(localPort))
       socket.pipe(through).pipe(socket)
     })
     sockets.add(through)
