@@ -3,7 +3,7 @@
  * are charged to.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Fiber, Layer, Redacted } from "effect"
 import * as Dns from "effect/net/Dns"
 import type { Outcome } from "../../src/domain/Attempt.ts"
 import { AddressGuard } from "../../src/send/AddressGuard.ts"
@@ -88,6 +88,28 @@ describe("HttpSender, through a proxy", () => {
         })
       )
     }
+  }
+
+  for (const scheme of ["http", "https"]) {
+    it.live(`over ${scheme} survives that the proxy resets what is under way`, () =>
+      Effect.gen(function* () {
+        const certificate = certificates.trusted
+        const proxy = yield* ForwardProxy.make(scheme === "https" ? { certificate } : {})
+        const plain = yield* Receiver.make()
+        const secure = yield* Receiver.make({ certificate })
+        yield* Effect.gen(function* () {
+          for (const receiver of [plain, secure]) {
+            receiver.answers(Receiver.never, Receiver.reply(200))
+            const url = receiver.url.replace("127.0.0.1", "receiver.test")
+            const waiting = yield* Effect.forkChild(post(url))
+            yield* receiver.take
+            proxy.reset()
+            assert.strictEqual(yield* Fiber.join(waiting), "reset")
+            assert.strictEqual(yield* post(url), "200")
+          }
+        }).pipe(Effect.provide(through(`${scheme}://127.0.0.1:${proxy.port}`)))
+      })
+    )
   }
 
   it.live("refuses a receiver's certificate for another name", () =>

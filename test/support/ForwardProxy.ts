@@ -17,6 +17,8 @@ export interface ForwardProxy {
   readonly mood: (mood: Mood, authority?: string) => void
   /** What tunnels were asked for: the address with its port, and the authorization that came along. */
   readonly asked: ReadonlyArray<{ readonly authority: string; readonly authorization: string }>
+  /** Resets every connection. */
+  readonly reset: () => void
   /** Requests that came without CONNECT, and connections that came at all. */
   readonly hits: () => { readonly plain: number; readonly connections: number }
 }
@@ -77,6 +79,9 @@ export const make = (
       port: address !== null && typeof address === "object" ? address.port : 0,
       mood: (mood, authority = "") => void moods.set(authority, mood),
       asked,
+      reset: () => {
+        for (const socket of sockets) socket.resetAndDestroy()
+      },
       hits: () => ({ plain, connections })
     }
   })
