@@ -123,6 +123,15 @@ describe("two services on one database", () => {
     assert.strictEqual((await health(second, "live")).status, 200)
     assert.strictEqual((await second.call("GET", "/v1/webhooks")).json.code, "store_unavailable")
     assert.strictEqual((await health(first, "ready")).status, 200)
+
+    const third = await prepared({ databaseUrl })
+    const interrupted = third.start().catch(() => "ended")
+    await until(() => third.output().includes("engine_waiting"))
+    const told = performance.now()
+    assert.strictEqual(await third.end("SIGTERM"), 0, third.output())
+    assert.isBelow(performance.now() - told, 3_000)
+    assert.strictEqual(await interrupted, "ended")
+
     const begun = performance.now()
     await first.end("SIGKILL")
     await started
@@ -273,7 +282,8 @@ describe("a service with a collector", () => {
       [publish!.traceId]
     )
     assert.include(said, "posthaste_message_accepted_total")
-    assert.match(said, /"posthaste_store_up"[^\]]*"as(?:Int|Double)":"?1\b/)
+    const up = /"name":"posthaste_store_up"(?:(?!"name":).)*"as(?:Int|Double)":"?1\b/s
+    assert.match(said, up)
     assert.include(said, "webhook_paused")
     assert.include(said, "for-the-collector")
   })
