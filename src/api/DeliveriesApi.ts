@@ -10,7 +10,7 @@ import { DeliveryNotFound, DeliveryStateConflict, DeliveryStatus } from "../doma
 import { WebhookNotFound } from "../domain/Webhook.ts"
 import { Authorization, RequiredScope } from "./Authorization.ts"
 import { StreamEvent, StreamsBusy } from "./DeliveryEvents.ts"
-import { AttemptView, DeliveryView } from "./DeliveryViews.ts"
+import { AttemptDetail, DeliveryDetail, DeliveryView } from "./DeliveryViews.ts"
 import { Include, Ref } from "./Fields.ts"
 import { PageOf, PageQuery } from "./Page.ts"
 import { RequestProblems } from "./Problems.ts"
@@ -53,13 +53,13 @@ export class DeliveriesApi extends HttpApiGroup.make("deliveries")
         OpenApi.Description,
         "Server-Sent Events from now on, with a comment every 15 seconds. A reader that is too slow misses the oldest and is told how many, in an event `missed`. Changes of webhooks come only where neither `type` nor `status` narrows the stream. It ends after an hour and at shutdown: connect again."
       ),
-    HttpApiEndpoint.get("get", "/:id", { params, success: DeliveryView, error: DeliveryNotFound })
+    HttpApiEndpoint.get("get", "/:id", { params, success: DeliveryDetail, error: DeliveryNotFound })
       .annotate(RequiredScope, "read")
       .annotate(OpenApi.Summary, "Get a delivery"),
     HttpApiEndpoint.get("attempts", "/:id/attempts", {
       params,
       query: { include: Include },
-      success: PageOf(AttemptView),
+      success: PageOf(AttemptDetail),
       error: DeliveryNotFound
     })
       .annotate(RequiredScope, "read")

@@ -46,3 +46,35 @@ export const AttemptView = Schema.Struct({
   settled: Schema.NullOr(Schema.Literals(["delivered", "exhausted"]))
 }).annotate({ identifier: "Attempt" })
 export type AttemptView = typeof AttemptView.Type
+
+/** What was asked of the receiver. */
+export const RequestView = Schema.Struct({
+  exact: Schema.Boolean.annotate({
+    description:
+      "False when the webhook was changed, paused, resumed or stopped since: it is shown as it would be sent today, unsigned"
+  }),
+  method: Schema.String,
+  url: Schema.String,
+  headers: Schema.Record(Schema.String, Schema.String).annotate({
+    description: "With the signature; credentials are masked, those of `auth` left out"
+  })
+}).annotate({ identifier: "Request" })
+export type RequestView = typeof RequestView.Type
+
+/** An attempt with what was asked of the receiver, and in words. */
+export const AttemptDetail = Schema.Struct({
+  ...AttemptView.fields,
+  explanation: Schema.String.annotate({ description: "What came of it, for people" }),
+  request: Schema.NullOr(RequestView)
+}).annotate({ identifier: "AttemptDetail" })
+export type AttemptDetail = typeof AttemptDetail.Type
+
+/** A delivery with its last attempt, and in words. */
+export const DeliveryDetail = Schema.Struct({
+  ...DeliveryView.fields,
+  explanation: Schema.String.annotate({
+    description: "How it stands and what comes next, for people"
+  }),
+  lastAttempt: Schema.NullOr(AttemptDetail)
+}).annotate({ identifier: "DeliveryDetail" })
+export type DeliveryDetail = typeof DeliveryDetail.Type

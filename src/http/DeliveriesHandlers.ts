@@ -1,17 +1,22 @@
 /**
  * Answers the endpoints below `/v1/deliveries`.
  */
-import { Effect, Option } from "effect"
+import { Clock, Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
 import { Caller } from "../api/Authorization.ts"
 import { isRef } from "../api/Fields.ts"
 import { pageRequest } from "../api/Page.ts"
-import { DeliveryNotFound, type DeliveryStatus } from "../domain/Delivery.ts"
+import type { AttemptDetail } from "../api/DeliveryViews.ts"
+import type { Attempt } from "../domain/Attempt.ts"
+import { type Delivery, DeliveryNotFound, type DeliveryStatus } from "../domain/Delivery.ts"
+import { explainAttempt, explainDelivery } from "../domain/Explanation.ts"
 import type { Page } from "../domain/Page.ts"
 import { DeliveryId, MessageId, parse, type TenantId, WebhookId } from "../domain/TypeId.ts"
 import { WebhookNotFound } from "../domain/Webhook.ts"
 import { Lanes } from "../send/Lanes.ts"
+import { recall } from "../send/Recall.ts"
+import { Signer } from "../send/Signer.ts"
 import { DeliveryLog } from "../store/DeliveryLog.ts"
 import { MessageRepo } from "../store/MessageRepo.ts"
 import { WebhookRepo } from "../store/WebhookRepo.ts"
@@ -26,6 +31,7 @@ export const DeliveriesHandlers = HttpApiBuilder.group(
     const lanes = yield* Lanes
     const log = yield* DeliveryLog
     const messages = yield* MessageRepo
+    const signer = yield* Signer
     const stream = yield* DeliveryStream
     const webhooks = yield* WebhookRepo
 
@@ -44,6 +50,21 @@ export const DeliveriesHandlers = HttpApiBuilder.group(
       const id = parse(MessageId, ref)
       if (Option.isSome(id) || !isRef(ref)) return id
       return Option.map(yield* messages.find(tenantId, ref), (message) => message.id)
+    })
+
+    /** Finds what the attempts of a delivery are shown with: its webhook and its message. */
+    const detailsOf = Effect.fnUntraced(function* ({ messageId, tenantId, webhookId }: Delivery) {
+      const webhook = Option.getOrUndefined(yield* webhooks.find(tenantId, webhookId))
+      const message = Option.getOrUndefined(yield* messages.find(tenantId, messageId))
+      const detail = (attempt: Attempt, withBody: boolean): AttemptDetail => ({
+        ...attemptView(attempt, withBody),
+        explanation: explainAttempt(attempt),
+        request:
+          webhook === undefined || message === undefined
+            ? null
+            : Option.getOrNull(recall(attempt, webhook, message, signer))
+      })
+      return { detail, webhook }
     })
 
     const open = Effect.fn("DeliveriesHandlers.stream")(function* (query: StreamQuery) {
@@ -84,16 +105,26 @@ export const DeliveriesHandlers = HttpApiBuilder.group(
 
         get: Effect.fn("DeliveriesHandlers.get")(function* ({ params }) {
           const { tenantId } = yield* Caller
-          return deliveryView(yield* get(tenantId, params.id))
+          const delivery = yield* get(tenantId, params.id)
+          const attempts = yield* log.attempts(tenantId, delivery.id)
+          const { detail, webhook } = yield* detailsOf(delivery)
+          const last = attempts.at(-1)
+          const now = yield* Clock.currentTimeMillis
+          return {
+            ...deliveryView(delivery),
+            explanation: explainDelivery({ delivery, attempts, webhook, now }),
+            lastAttempt: last === undefined ? null : detail(last, false)
+          }
         }, unavailable),
 
         attempts: Effect.fn("DeliveriesHandlers.attempts")(function* ({ params, query }) {
           const { tenantId } = yield* Caller
-          const { id } = yield* get(tenantId, params.id)
-          const attempts = yield* log.attempts(tenantId, id)
+          const delivery = yield* get(tenantId, params.id)
+          const attempts = yield* log.attempts(tenantId, delivery.id)
+          const { detail } = yield* detailsOf(delivery)
           return {
             ...emptyPage,
-            data: attempts.map((attempt) => attemptView(attempt, query.include === "body"))
+            data: attempts.map((attempt) => detail(attempt, query.include === "body"))
           }
         }, unavailable),
 

@@ -23,7 +23,10 @@ describe("/v1/deliveries", () => {
         )
         const delivery = deliveries[0]!
         const got = yield* call("GET", `/v1/deliveries/${delivery.id}`)
-        assert.deepStrictEqual(got.json, {
+        const { explanation, lastAttempt, ...shown } = got.json
+        assert.strictEqual(explanation, "given up")
+        assert.isNull(lastAttempt)
+        assert.deepStrictEqual(shown, {
           id: delivery.id,
           messageId: message.id,
           webhookId: delivery.webhookId,
@@ -37,7 +40,7 @@ describe("/v1/deliveries", () => {
           settledAt: "1970-01-01T00:00:02.000Z"
         })
         const listed = yield* call("GET", "/v1/deliveries")
-        assert.deepStrictEqual(listed.json.data, [got.json])
+        assert.deepStrictEqual(listed.json.data, [shown])
       })
     )
 
@@ -145,8 +148,14 @@ describe("/v1/deliveries", () => {
           responseHeaders: { "content-type": "text/plain" },
           responseTruncated: true,
           nextAttemptAt: "1970-01-01T00:00:06.000Z",
-          settled: null
+          settled: null,
+          explanation:
+            "failed: the receiver answered 503; the next one was planned for 5 seconds later",
+          // Its webhook does not exist any more.
+          request: null
         })
+        const got = yield* call("GET", `/v1/deliveries/${deliveryId}`)
+        assert.deepStrictEqual(got.json.lastAttempt, plain.json.data[1])
         assert.deepInclude(plain.json.data[1], { error: "no such host", settled: "exhausted" })
         const bodies = yield* call("GET", `${path}?include=body`)
         assert.deepInclude(bodies.json.data[0], {

@@ -321,6 +321,7 @@ export const makeMessage = Effect.fnUntraced(function* (
 
 /** Everything that the handlers need. The tenants' own store fails with the others. */
 export const layer = Layer.mergeAll(
+  Signer.layer,
   Redeliveries.layer().pipe(Layer.provideMerge(scripted)),
   Trials.layer.pipe(Layer.provide(Layer.merge(Authenticator.layer, Signer.layer)))
 ).pipe(
