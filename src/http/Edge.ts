@@ -90,7 +90,10 @@ const refusalOf = (cause: Cause.Cause<unknown>, request: HttpServerRequest.HttpS
   switch (error.reason._tag) {
     case "RouteNotFound": {
       const allow = methodsAt(pathOf(request.url))
-      return allow.length === 0 ? new RouteNotFound() : new MethodNotAllowed({ allow })
+      // The router finds nothing either where a part of the path is badly encoded.
+      return allow.length === 0 || allow.includes(request.method)
+        ? new RouteNotFound()
+        : new MethodNotAllowed({ allow })
     }
     case "RequestParseError":
       return error.reason.reason === "BodyTooLarge" ? new BodyTooLarge() : new Unreadable()

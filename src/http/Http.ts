@@ -14,6 +14,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import { createServer } from "node:http"
 import { Api } from "../api/Api.ts"
 import { AuthorizationLayer } from "./AuthorizationLayer.ts"
+import { answerClientErrors } from "./ClientErrors.ts"
 import { DeliveriesHandlers } from "./DeliveriesHandlers.ts"
 import { DeliveryStream, type DeliveryStreamOptions } from "./DeliveryStream.ts"
 import { Docs } from "./Docs.ts"
@@ -122,12 +123,14 @@ export const layerNode = (options: HttpServerOptions = {}) =>
       NodeHttpServer.layer(
         () =>
           attach(
-            createServer({
-              headersTimeout: Duration.toMillis(options.headersTimeout ?? "10 seconds"),
-              requestTimeout: Duration.toMillis(options.requestTimeout ?? "30 seconds"),
-              connectionsCheckingInterval: checkingMs,
-              maxHeaderSize: headerBytesMax
-            })
+            answerClientErrors(
+              createServer({
+                headersTimeout: Duration.toMillis(options.headersTimeout ?? "10 seconds"),
+                requestTimeout: Duration.toMillis(options.requestTimeout ?? "30 seconds"),
+                connectionsCheckingInterval: checkingMs,
+                maxHeaderSize: headerBytesMax
+              })
+            )
           ),
         {
           host: options.host ?? "127.0.0.1",
