@@ -46,14 +46,13 @@ export const layer = Layer.effectDiscard(
       )
     )
 
-    const round: Effect.Effect<void, Effect.Error<ReturnType<typeof publish>> | StoreError> =
-      Effect.gen(function* () {
-        const found = yield* notices.pull(roundMax)
-        if (found.length === 0) return
-        yield* Effect.forEach(found, publish, { concurrency, discard: true })
-        yield* notices.remove(found.map(({ id }) => id))
-        if (found.length === roundMax) raised.openUnsafe()
-      })
+    const round = Effect.gen(function* () {
+      const found = yield* notices.pull(roundMax)
+      if (found.length === 0) return
+      yield* Effect.forEach(found, publish, { concurrency, discard: true })
+      yield* notices.remove(found.map(({ id }) => id))
+      if (found.length === roundMax) raised.openUnsafe()
+    })
 
     yield* Stream.runForEach(alerts.changes, () => Effect.sync(() => raised.openUnsafe())).pipe(
       Effect.forkScoped({ startImmediately: true })
