@@ -13,8 +13,8 @@ import { columns, plain } from "../rig/Table.ts"
 const webhooks = 100
 const times = 20
 
-/** Rows that may go into one sort: a page of each source. */
-const sortRowsMax = 51 * 10
+/** Rows that may go into one sort: a page of each webhook, where the state of webhooks is asked for. */
+const sortRowsMax = 51 * webhooks
 
 /** Lists messages, deliveries, attempts and webhooks by every filter and pair of filters. */
 export const lists: Cell = {

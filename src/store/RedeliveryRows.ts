@@ -185,7 +185,9 @@ export const make = (sql: SqlClient, epoch: number) => {
       ), wanted as materialized (
         select p.* from page p
         where p.webhook_id in (select id from alive) and exists (
+          -- Retention locks a message before it removes it.
           select from message m where m.id = message_of(p.delivery_id) and ${ofType(job)}
+          for key share
         )
       ), reopened as (${
         job.status === "cancelled"

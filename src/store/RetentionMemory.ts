@@ -7,7 +7,7 @@ import { MemoryTables } from "./MemoryTables.ts"
 
 /** Makes a `Retention.RetentionStore` over the Maps. */
 export const make = Effect.map(MemoryTables, (tables) => {
-  const { attempts, cancelled, messages, owed, waiting, webhooks } = tables
+  const { attempts, cancelled, messages, owed, redeliveries, waiting, webhooks } = tables
 
   const keptAfter = (before: number) => {
     const kept = new Set<MessageId>()
@@ -30,6 +30,9 @@ export const make = Effect.map(MemoryTables, (tables) => {
         const isGone = (id: MessageId) => createdAt(id) < before && !kept.has(id)
         for (const rows of [attempts, cancelled]) {
           for (const id of rows.keys()) if (isGone(messageOf(id))) rows.delete(id)
+        }
+        for (const [id, { job }] of redeliveries) {
+          if (job.finishedAt !== null && job.finishedAt <= before) redeliveries.delete(id)
         }
         let removed = 0
         for (const id of messages.keys()) if (isGone(id) && messages.delete(id)) removed++

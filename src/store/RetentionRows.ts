@@ -99,8 +99,17 @@ export const make = (sql: SqlClient) => {
     }
   })
 
+  /** Removes jobs that were finished by `before`, some at a time. */
+  const removeJobs = (before: number) =>
+    sql`
+      delete from redelivery where id in (
+        select id from redelivery where finished_at <= ${instant(before)}
+        order by id limit ${int(stepRows)}
+      )`
+
   return {
     remove,
+    removeJobs,
     removeCancelled,
     oldestOfDefault: sql<{ readonly id: string }>`
       select id from message_default order by id limit 1`

@@ -151,6 +151,7 @@ export const make = Effect.gen(function* () {
       if (first !== undefined && first.id < Partitions.firstId(before)) {
         messages += yield* rows.remove(first.id, Partitions.firstId(before), before, rest)
       }
+      yield* rows.removeJobs(before)
       yield* rows.removeCancelled(Partitions.firstId(before), before, rest)
       return { days, messages }
     },

@@ -6,7 +6,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Statement } from "effect/sql/Statement"
 
 /** Rows, or messages, that one page looks at where no index tells whether they fit. */
-export const looksMax = 2_000
+export const looksMax = 1_000
 
 /** What walks say of each row. */
 export interface Looked {

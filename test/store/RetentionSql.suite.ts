@@ -4,7 +4,7 @@
 import { assert, type Vitest } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
-import { deliveryOf } from "../../src/domain/TypeId.ts"
+import { deliveryOf, toUuid } from "../../src/domain/TypeId.ts"
 import { DeliveryLog } from "../../src/store/DeliveryLog.ts"
 import { DeliveryQueue } from "../../src/store/DeliveryQueue.ts"
 import { Ids } from "../../src/store/Ids.ts"
@@ -160,6 +160,26 @@ export const suite = (it: Vitest.MethodsNonLive<Stage | SqlClient>) => {
           (select count(*)::int from attempt where delivery_id >= ${Partitions.firstId(start)}
             and delivery_id < ${Partitions.firstId(start + day)}) as attempts`
       assert.deepStrictEqual(left, { messages: many, attempts: 0 })
+    })
+  )
+
+  it.effect("jobs go so long after they were finished", () =>
+    Effect.gen(function* () {
+      const store = yield* RetentionSql.make
+      const sql = yield* SqlClient
+      const { tenant } = yield* tenantWith(0)
+      const id = Partitions.firstId(1)
+      const finishedAt = new Date(20 * day)
+      yield* sql`
+        insert into redelivery (id, tenant_id, status, dry_run, state, above, below, passed,
+          created_at, updated_at, finished_at)
+        values (${id}, ${toUuid(tenant)}, 'exhausted', false, 'done', ${id}, ${id}, ${id},
+          ${finishedAt}, ${finishedAt}, ${finishedAt})`
+      const left = sql`select 1 from redelivery where tenant_id = ${toUuid(tenant)}`
+      yield* removeBy(store, 20 * day - 1)
+      assert.lengthOf(yield* left, 1)
+      yield* removeBy(store, 20 * day)
+      assert.lengthOf(yield* left, 0)
     })
   )
 
