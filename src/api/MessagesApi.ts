@@ -14,6 +14,7 @@ import {
   Overloaded
 } from "../domain/Message.ts"
 import { MessageId } from "../domain/TypeId.ts"
+import { ProblemItem } from "../domain/Problem.ts"
 import { Authorization, RequiredScope } from "./Authorization.ts"
 import { DeliveryView } from "./DeliveryViews.ts"
 import { OwnEventTypeName } from "./EventTypesApi.ts"
@@ -92,6 +93,47 @@ export const MessageAccepted = Schema.Struct({
 }).annotate({ identifier: "MessageAccepted" })
 export type MessageAccepted = typeof MessageAccepted.Type
 
+/** Messages to be published together. */
+export const PublishBatchInput = Schema.Struct({
+  messages: Schema.Array(PublishInput)
+    .check(Schema.isMinLength(1), Schema.isMaxLength(messageLimits.batch))
+    .annotate({ description: "Each is accepted or refused on its own" })
+}).annotate({ identifier: "PublishBatchInput" })
+
+/** The same as the server checks it: its messages are judged one by one. */
+export const PublishBatchShape = Schema.Struct({
+  messages: Schema.Array(Schema.Unknown).check(
+    Schema.isMinLength(1),
+    Schema.isMaxLength(messageLimits.batch)
+  )
+})
+
+/** What became of the messages of a batch, in their order. */
+export const BatchAnswer = Schema.Struct({
+  accepted: Schema.Int,
+  refused: Schema.Int,
+  data: Schema.Array(
+    Schema.Union([
+      Schema.Struct({
+        index: Schema.Int,
+        status: Schema.Literal(202),
+        message: MessageAccepted
+      }),
+      Schema.Struct({
+        index: Schema.Int,
+        status: Schema.Literals([409, 413, 422]),
+        problem: Schema.Struct({
+          code: Schema.String,
+          title: Schema.String,
+          detail: Schema.NullOr(Schema.String),
+          errors: Schema.Array(ProblemItem)
+        })
+      })
+    ])
+  )
+}).annotate({ identifier: "BatchAnswer" })
+export type BatchAnswer = typeof BatchAnswer.Type
+
 const view = {
   id: MessageId,
   uid: Schema.NullOr(Schema.String),
@@ -148,6 +190,20 @@ export class MessagesApi extends HttpApiGroup.make("messages")
       .annotate(
         OpenApi.Description,
         "The body is the payload and its content-type is what receivers get. The rest is in the query."
+      ),
+    HttpApiEndpoint.post("batch", "/batch", {
+      headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
+      payload: PublishBatchInput,
+      success: BatchAnswer.pipe(HttpApiSchema.status(202)),
+      error: Overloaded
+    })
+      .middleware(JsonBody)
+      .annotate(RequiredScope, "publish")
+      .annotate(OpenApi.Summary, "Publish up to 1,000 messages in one commit")
+      .annotate(
+        OpenApi.Description,
+        "Each message is accepted or refused on its own, with its index and the status that it would " +
+          "have had alone. The Idempotency-Key counts for each message by its place in the batch."
       ),
     HttpApiEndpoint.get("list", "/", {
       query: {

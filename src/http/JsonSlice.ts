@@ -67,6 +67,35 @@ export const slice = (text: string, { members }: Scan, key: string): string | un
   return found === undefined ? undefined : text.slice(found.start, found.end).trim()
 }
 
+/** The texts of the elements of a JSON array, in their order. */
+export const elements = (text: string): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  let depth = 0
+  let start = -1
+  for (let at = 0; at < text.length; at++) {
+    switch (text.charCodeAt(at)) {
+      case quote:
+        at = endOfString(text, at)
+        break
+      case openBrace:
+      case openBracket:
+        if (++depth === 1) start = at + 1
+        break
+      case comma:
+        if (depth === 1) {
+          found.push(text.slice(start, at).trim())
+          start = at + 1
+        }
+        break
+      case closeBrace:
+      case closeBracket:
+        if (depth-- === 1) found.push(text.slice(start, at).trim())
+        break
+    }
+  }
+  return found.length === 1 && found[0] === "" ? [] : found
+}
+
 const [quote, comma, colon, openBracket, closeBracket, openBrace, closeBrace, backslash] = [
   0x22, 0x2c, 0x3a, 0x5b, 0x5d, 0x7b, 0x7d, 0x5c
 ] as const

@@ -12,14 +12,18 @@ import { Caller } from "../api/Authorization.ts"
 import { isRef } from "../api/Fields.ts"
 import * as Instant from "../api/Instant.ts"
 import { RequestBody } from "../api/JsonBody.ts"
-import { PublishShape, type RawQuery } from "../api/MessagesApi.ts"
+import { PublishBatchShape, PublishShape, type RawQuery } from "../api/MessagesApi.ts"
 import { pageRequest } from "../api/Page.ts"
+import type { InvalidInput } from "../api/Problems.ts"
 import { RequestBytes } from "../api/RawBody.ts"
+import { MessageRefused } from "../domain/EventType.ts"
 import { BodyTooLarge, type Message, MessageNotFound } from "../domain/Message.ts"
 import { firstPage, pageLimit } from "../domain/Page.ts"
-import { type Accepted, Publisher } from "../publish/Publisher.ts"
+import type { TenantId } from "../domain/TypeId.ts"
+import { type Accepted, type Draft, Publisher, type PublishRefusal } from "../publish/Publisher.ts"
 import { DeliveryLog } from "../store/DeliveryLog.ts"
 import { MessageRepo } from "../store/MessageRepo.ts"
+import { elements, scan, slice } from "./JsonSlice.ts"
 import { invalidAt, invalidInput } from "./RequestProblemsLayer.ts"
 import { unavailable } from "./StoreFaults.ts"
 import { bodyView, deliveryView } from "./Views.ts"
@@ -88,9 +92,51 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
         return acceptedResponse(accepted)
       }, unavailable)
 
+      /** Judges the message of a batch that stands at a place. */
+      const draftAt = Effect.fnUntraced(function* (
+        tenantId: TenantId,
+        { index, key, text, value }: Place
+      ) {
+        const prefix = `/messages/${index}`
+        const shape = shapeOf(value)
+        if (Result.isFailure(shape)) return yield* invalidInput(shape.failure.issue, prefix)
+        const data = slice(text, scan(text), "data") ?? "null"
+        if (Buffer.byteLength(data) > options.maxBodyBytes) return yield* tooLarge("data")
+        yield* timely(shape.success, prefix)
+        const { resource = null, uid = null } = shape.success
+        // No caller can give a key with a line break.
+        const idempotencyKey = key === null ? null : `${key}\n${index}`
+        const draft: Draft = { ...shape.success, tenantId, uid, resource, data, idempotencyKey }
+        return draft
+      })
+
+      const batch = Effect.fnUntraced(function* (key: string | null) {
+        const { tenantId } = yield* Caller
+        const body = yield* RequestBody
+        const shape = batchShapeOf(body.json)
+        if (Result.isFailure(shape)) return yield* invalidInput(shape.failure.issue)
+        const texts = elements(body.slice("messages") ?? "[]")
+        const judged = yield* Effect.forEach(shape.success.messages, (value, index) =>
+          Effect.result(draftAt(tenantId, { index, key, value, text: texts[index] ?? "null" }))
+        )
+        const drafts = judged.flatMap((one) => (Result.isSuccess(one) ? [one.success] : []))
+        const results = yield* publisher.publishAll(drafts)
+        let next = 0
+        const data = judged.map((one, index) => {
+          if (Result.isFailure(one)) return problemAt(index, one.failure)
+          const result = results[next++]!
+          return Result.isSuccess(result)
+            ? { index, status: 202 as const, message: result.success }
+            : problemAt(index, result.failure)
+        })
+        const accepted = data.filter(({ status }) => status === 202).length
+        return { accepted, refused: data.length - accepted, data }
+      }, unavailable)
+
       return handlers
         .handleRaw("publish", ({ headers }) => publish(headers["idempotency-key"] ?? null))
         .handleRaw("raw", ({ headers, query }) => raw(query, headers["idempotency-key"] ?? null))
+        .handleRaw("batch", ({ headers }) => batch(headers["idempotency-key"] ?? null))
         .handleAll({
           list: Effect.fn("MessagesHandlers.list")(function* ({ query }) {
             const { tenantId } = yield* Caller
@@ -166,6 +212,35 @@ const shapeOf = Schema.decodeUnknownResult(PublishShape, {
   onExcessProperty: "error",
   errors: "all"
 })
+
+const batchShapeOf = Schema.decodeUnknownResult(PublishBatchShape, {
+  onExcessProperty: "error",
+  errors: "all"
+})
+
+/** A message of a batch: its place, its value and its text, and the key of the batch. */
+interface Place {
+  readonly index: number
+  readonly key: string | null
+  readonly value: unknown
+  readonly text: string
+}
+
+const problemAt = (index: number, refusal: PublishRefusal | InvalidInput) => {
+  const { code, detail = null, status, title } = refusal
+  const prefix = refusal instanceof MessageRefused ? `/messages/${index}` : ""
+  const errors = "errors" in refusal ? refusal.errors : []
+  return {
+    index,
+    status,
+    problem: {
+      code,
+      title: title ?? code,
+      detail,
+      errors: errors.map(({ message, pointer }) => ({ pointer: `${prefix}${pointer}`, message }))
+    }
+  }
+}
 
 /** Prints the answer by hand, as its parts are known to need no escapes but the uid. */
 const acceptedResponse = (accepted: Accepted): HttpServerResponse.HttpServerResponse =>

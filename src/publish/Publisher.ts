@@ -5,7 +5,7 @@
  * publishes share a commit; one that comes alone waits for nothing. A delivery whose lane has room is
  * handed to it in memory after the commit; any other one waits in the store, and its lane is told.
  */
-import { Clock, Context, DateTime, Effect, Layer, Metric } from "effect"
+import { Clock, Context, DateTime, Effect, Layer, Metric, Result } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import { createHash } from "node:crypto"
 import type { EventTypeName, MessageRefused } from "../domain/EventType.ts"
@@ -37,14 +37,16 @@ export class Publisher extends Context.Service<
     /** Publishes one message; a repetition answers what the first one was answered. */
     readonly publish: (
       draft: Draft
+    ) => Effect.Effect<Accepted, PublishRefusal | Overloaded | StoreError>
+    /**
+     * Publishes messages in one commit, each accepted or refused on its own; result i answers draft i.
+     * Fails for all of them when nothing could be written.
+     */
+    readonly publishAll: (
+      drafts: ReadonlyArray<Draft>
     ) => Effect.Effect<
-      Accepted,
-      | MessageRefused
-      | BodyTooLarge
-      | MessageUidConflict
-      | IdempotencyConflict
-      | Overloaded
-      | StoreError
+      ReadonlyArray<Result.Result<Accepted, PublishRefusal>>,
+      Overloaded | StoreError
     >
   }
 >()("posthaste/publish/Publisher") {
@@ -68,13 +70,13 @@ export class Publisher extends Context.Service<
           Metrics.messagePublish.updateUnsafe(Number(took) / 1e9, context)
         }
 
-        const flush = Effect.fnUntraced(function* (batch: NonEmptyReadonlyArray<Pending>) {
-          const [first, ...rest] = batch
-          const plans: NonEmptyReadonlyArray<Plan> = [
-            plan(first, router, lanes),
-            ...rest.map((pending) => plan(pending, router, lanes))
-          ]
+        const flush = Effect.fnUntraced(function* (batch: NonEmptyReadonlyArray<Group>) {
+          const plans: Array<Plan> = []
+          for (const group of batch) {
+            for (const pending of group) plans.push(plan(pending, router, lanes))
+          }
           const [firstPlan, ...restPlans] = plans
+          if (firstPlan === undefined) return []
           const results = yield* messages
             .insert([firstPlan.row, ...restPlans.map((one) => one.row)])
             .pipe(
@@ -91,22 +93,25 @@ export class Publisher extends Context.Service<
               if (delivery.dueAt !== null) lanes.expect(delivery.webhookId, delivery.dueAt)
             }
           }
-          return plans.map((one, i) => ({
-            result: results[i]!,
-            fanOut: one.row.deliveries.length
-          }))
+          let next = 0
+          return batch.map((group) =>
+            group.map(() => {
+              const i = next++
+              return { result: results[i]!, fanOut: plans[i]!.row.deliveries.length }
+            })
+          )
         })
 
-        const commit = yield* GroupCommit.make<Pending, Committed, StoreError>({
+        const commit = yield* GroupCommit.make<Group, ReadonlyArray<Committed>, StoreError>({
           name: "publishing",
           flush: (batch) => Metrics.commit("publishing", batch.length, flush(batch)),
-          sizeOf: (pending) => pending.body.length + 256,
+          sizeOf: (group) => group.reduce((bytes, { body }) => bytes + body.length + 256, 0),
           pendingMax: options.pendingMax ?? 10_000,
           pendingBytesMax: options.pendingBytesMax ?? 64 * 1_048_576
         })
 
-        const accept = Effect.fnUntraced(function* (draft: Draft) {
-          const begunAt = clock.currentTimeNanosUnsafe()
+        /** Judges a message and makes its body: what is left is to write it. */
+        const prepare = Effect.fnUntraced(function* (draft: Draft) {
           const now = yield* Clock.currentTimeMillis
           const data = reader(draft.data)
           const refusal = catalogue.judge(draft.tenantId, draft.type, data)
@@ -129,22 +134,24 @@ export class Publisher extends Context.Service<
           }
           const digest =
             draft.uid === null && draft.idempotencyKey === null ? noDigest : digestOf(draft)
-          const { fanOut, result } = yield* Effect.catchTag(
-            commit.submit({ draft, id, body, data, digest, createdAt: now }),
-            "Overloaded",
-            () => Effect.fail(overloaded)
-          )
+          const pending: Pending = { draft, id, body, data, digest, createdAt: now }
+          return pending
+        })
+
+        const submit = (group: Group) =>
+          Effect.catchTag(commit.submit(group), "Overloaded", () => Effect.fail(overloaded))
+
+        /** Tells what became of a message that was to be written. */
+        const settle = Effect.fnUntraced(function* (
+          { createdAt, draft, id }: Pending,
+          { fanOut, result }: Committed,
+          begunAt: bigint
+        ) {
           switch (result._tag) {
             case "Inserted":
               measure(Metrics.messagesAccepted, begunAt)
               if (tracing !== undefined) yield* tracing.published(id)
-              return {
-                id,
-                uid: draft.uid,
-                type: draft.type,
-                createdAt: now,
-                deliveries: fanOut
-              }
+              return { id, uid: draft.uid, type: draft.type, createdAt, deliveries: fanOut }
             case "Existing":
               measure(Metrics.messagesRepeated, begunAt)
               return {
@@ -160,17 +167,44 @@ export class Publisher extends Context.Service<
               })
             case "IdempotencyConflict":
               return yield* new IdempotencyConflict({
-                detail: `The Idempotency-Key ${draft.idempotencyKey} came with another request.`
+                detail: "The Idempotency-Key came with another request."
               })
           }
         })
 
-        return Publisher.of({
-          publish: (draft) =>
-            Effect.tapError(accept(draft), (error) =>
-              Metric.update(Metrics.messagesRefused(codeOf(error)), 1)
-            )
+        const accept = Effect.fnUntraced(function* (draft: Draft) {
+          const begunAt = clock.currentTimeNanosUnsafe()
+          const pending = yield* prepare(draft)
+          const [committed] = yield* submit([pending])
+          return yield* settle(pending, committed!, begunAt)
         })
+
+        const counted = <A, E extends PublishRefusal | Overloaded | StoreError>(
+          effect: Effect.Effect<A, E>
+        ) =>
+          Effect.tapError(effect, (error) =>
+            Metric.update(Metrics.messagesRefused(codeOf(error)), 1)
+          )
+
+        const publishAll = Effect.fnUntraced(function* (drafts: ReadonlyArray<Draft>) {
+          const begunAt = clock.currentTimeNanosUnsafe()
+          const prepared = yield* Effect.forEach(drafts, (draft) =>
+            Effect.result(counted(prepare(draft)))
+          )
+          const group = prepared.flatMap((one) => (Result.isSuccess(one) ? [one.success] : []))
+          const committed: ReadonlyArray<Committed> =
+            group.length === 0 ? [] : yield* counted(submit(group))
+          let next = 0
+          return yield* Effect.forEach(
+            prepared,
+            (one): Effect.Effect<Result.Result<Accepted, PublishRefusal>> =>
+              Result.isFailure(one)
+                ? Effect.succeed(Result.fail(one.failure))
+                : Effect.result(counted(settle(one.success, committed[next++]!, begunAt)))
+          )
+        })
+
+        return Publisher.of({ publish: (draft) => counted(accept(draft)), publishAll })
       })
     )
 }
@@ -178,6 +212,13 @@ export class Publisher extends Context.Service<
 /** The code that HTTP answers the refusal with. */
 const codeOf = (error: Effect.Error<ReturnType<Publisher["Service"]["publish"]>>): string =>
   error instanceof StoreError ? "store_unavailable" : error.code
+
+/** Why a message may not be published. */
+export type PublishRefusal =
+  | MessageRefused
+  | BodyTooLarge
+  | MessageUidConflict
+  | IdempotencyConflict
 
 /** The bounds of a publisher. */
 export interface PublisherOptions {
@@ -234,6 +275,9 @@ interface Plan {
   readonly row: NewMessage
   readonly held: ReadonlyArray<DueDelivery>
 }
+
+/** Messages that stand in one commit. */
+type Group = ReadonlyArray<Pending>
 
 interface Committed {
   readonly result: InsertResult

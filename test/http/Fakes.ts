@@ -2,7 +2,7 @@
  * The services behind the handlers: the real stores in memory for webhooks and tenants, and scripted
  * ones for publishing, messages and deliveries. `Fakes` holds what those answer and were asked.
  */
-import { Context, Effect, Layer, Option, PubSub, Redacted, Stream } from "effect"
+import { Context, Effect, Layer, Option, Result, PubSub, Redacted, Stream } from "effect"
 import * as Dns from "effect/net/Dns"
 import { SqlClient } from "effect/sql/SqlClient"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
@@ -156,6 +156,14 @@ const scripted = Layer.unwrap(
       )
     return Layer.mergeAll(
       Layer.mock(Publisher, {
+        publishAll: (drafts) =>
+          up(
+            fakes,
+            Effect.forEach(drafts, (draft) => {
+              fakes.drafts.push(draft)
+              return Effect.map(Effect.orDie(fakes.publish(draft)), Result.succeed)
+            })
+          ),
         publish: (draft) => {
           fakes.drafts.push(draft)
           return up(fakes, fakes.publish(draft))

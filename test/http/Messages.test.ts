@@ -133,6 +133,54 @@ describe("/v1/messages", () => {
       })
     )
 
+    it.effect(
+      "judges each message of a batch on its own, and keeps its data as it was written",
+      () =>
+        Effect.gen(function* () {
+          const { call } = yield* Calls
+          const { drafts } = yield* Fakes
+          const before = drafts.length
+          const answer = yield* call("POST", "/v1/messages/batch", {
+            body: `{"messages" : [ {"type":"a","data": { "n" : 1.0, "n":[",]"] } ,"uid":"b-1"},
+            {"type":"a b","data":1}, 7, {"type":"b","data":"]}"}, {"type":"c","data":1,"expiresat":1},
+            {"type":"c","data":1,"uid":"conflict"}]}`,
+            headers: { ...json, "idempotency-key": "k" }
+          })
+          assert.strictEqual(answer.status, 202)
+          assert.deepInclude(answer.json, { accepted: 3, refused: 3 })
+          assert.deepStrictEqual(
+            answer.json.data.map((one: { index: number; status: number }) => [
+              one.index,
+              one.status
+            ]),
+            [202, 422, 422, 202, 422, 202].map((status, index) => [index, status])
+          )
+          assert.strictEqual(answer.json.data[1].problem.errors[0].pointer, "/messages/1/type")
+          assert.strictEqual(answer.json.data[2].problem.errors[0].pointer, "/messages/2")
+          assert.strictEqual(answer.json.data[4].problem.errors[0].pointer, "/messages/4/expiresat")
+          assert.deepStrictEqual(
+            drafts
+              .slice(before)
+              .map(({ data, idempotencyKey, uid }) => [data, uid, idempotencyKey]),
+            [
+              [`{ "n" : 1.0, "n":[",]"] }`, "b-1", "k\n0"],
+              [`"]}"`, null, "k\n3"],
+              ["1", "conflict", "k\n5"]
+            ]
+          )
+          for (const body of [
+            "{}",
+            `{"messages":[]}`,
+            `{"messages":{}}`,
+            `{"messages":[${"1,".repeat(1_000)}1]}`,
+            `{"messages":[1],"more":1}`
+          ]) {
+            const refused = yield* call("POST", "/v1/messages/batch", { body, headers: json })
+            assert.strictEqual(refused.status, 422, body.slice(0, 40))
+          }
+        })
+    )
+
     it.effect("keeps numbers, escapes and unicode of data byte for byte", () =>
       Effect.gen(function* () {
         for (const data of [

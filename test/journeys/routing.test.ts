@@ -124,6 +124,57 @@ describe("a message", () => {
     })
   )
 
+  journey("of a batch stands in one commit with the others, and each is accepted on its own", () =>
+    Effect.gen(function* () {
+      const engine = yield* TestEngine
+      const network = yield* TestSender
+      const publisher = yield* Publisher
+      const url = "https://a.example/batch"
+      yield* engine.webhook(url)
+      const draft = (
+        n: number,
+        uid: string | null = null,
+        idempotencyKey: string | null = null
+      ) => ({
+        tenantId: engine.tenantId,
+        type: "a",
+        uid,
+        resource: null,
+        data: JSON.stringify(n),
+        idempotencyKey
+      })
+      yield* publisher.publish(draft(0, "u-0"))
+      const large = { ...draft(0), data: JSON.stringify("x".repeat(300_000)) }
+      const drafts = [
+        draft(1),
+        large,
+        draft(2, "u-0"),
+        draft(0, "u-0"),
+        draft(3, "u-1"),
+        draft(4, "u-1")
+      ]
+      const results = yield* publisher.publishAll(drafts)
+      assert.deepStrictEqual(
+        results.map((one) => (Result.isSuccess(one) ? "accepted" : one.failure._tag)),
+        [
+          "accepted",
+          "BodyTooLarge",
+          "MessageUidConflict",
+          "accepted",
+          "accepted",
+          "MessageUidConflict"
+        ]
+      )
+      const many = Array.from({ length: 1_000 }, (_, n) => draft(n, null, `k\n${n}`))
+      const first = yield* publisher.publishAll(many)
+      const again = yield* publisher.publishAll(many)
+      assert.deepStrictEqual(again, first)
+      yield* TestClock.adjust("1 second")
+      assert.lengthOf(yield* network.sent(url), 1_003)
+      assert.deepStrictEqual(yield* publisher.publishAll([]), [])
+    })
+  )
+
   journey("of any bytes arrives byte for byte, signed, with its content type", () =>
     Effect.gen(function* () {
       const engine = yield* TestEngine
