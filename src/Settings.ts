@@ -73,7 +73,7 @@ const config = Config.all({
   maxBodyBytes: Config.Int("POSTHASTE_MAX_BODY_BYTES").pipe(Config.withDefault(262_144)),
   maxInFlight: Config.Int("POSTHASTE_MAX_IN_FLIGHT").pipe(Config.withDefault(512)),
   maxInFlightPerAddress: Config.Int("POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS").pipe(
-    Config.withDefault(256)
+    Config.withDefault(512)
   ),
   shutdownTimeout: Config.Duration("POSTHASTE_SHUTDOWN_TIMEOUT").pipe(
     Config.withDefault(Duration.seconds(30))

@@ -75,7 +75,7 @@ export interface HttpSenderOptions {
   readonly connectionAgeMaxMs?: number
   /** Certificates in PEM that are trusted besides the default roots. */
   readonly certificates?: ReadonlyArray<string>
-  /** Requests in flight to one address at once, of all webhooks and tenants. Default 256. */
+  /** Requests in flight to one address at once, of all webhooks and tenants. Default 512. */
   readonly addressInFlightMax?: number
   /**
    * URL of a forward proxy that every request goes through, `http:` or `https:`, with user and
@@ -114,7 +114,7 @@ const defaults: Required<HttpSenderOptions> = {
   keepAliveMs: 4_000,
   connectionAgeMaxMs: 300_000,
   certificates: [],
-  addressInFlightMax: 256,
+  addressInFlightMax: 512,
   proxy: null
 }
 
