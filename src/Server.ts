@@ -22,17 +22,23 @@ import {
   Path,
   Redacted,
   References,
-  Schedule
+  Schedule,
+  Stream
 } from "effect"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Engine from "./Engine.ts"
 import { version } from "./domain/Version.ts"
 import * as Http from "./http/Http.ts"
+import * as InProcess from "./http/InProcess.ts"
 import { Standby } from "./http/Standby.ts"
+import type { LanesOptions } from "./send/Lanes.ts"
 import { SettingInvalid, type Settings } from "./Settings.ts"
 import { Census } from "./store/Census.ts"
 import { Database } from "./store/Database.ts"
+import { type DeliveryChange, DeliveryLog } from "./store/DeliveryLog.ts"
 import * as KeyFile from "./store/KeyFile.ts"
 import { KeyRing } from "./store/KeyRing.ts"
+import { Patience } from "./store/Ownership.ts"
 import { TenantRepo } from "./store/TenantRepo.ts"
 import * as Logging from "./telemetry/Logging.ts"
 import * as Otlp from "./telemetry/Otlp.ts"
@@ -56,11 +62,59 @@ export const layer = (settings: Settings) =>
     Layer.provide(layerTelemetry(settings))
   )
 
+/**
+ * A client of the API that runs in this process, over the database that the settings name. Nothing is
+ * sent by it, and it fails when another engine owns the deliveries.
+ */
+export const clientInProcess = (settings: Settings) =>
+  Effect.gen(function* () {
+    const context = yield* Layer.build(
+      layerBatch(settings, { attemptsMax: 0 }).pipe(
+        Layer.provideMerge(NodeHttpServer.layerHttpServices)
+      )
+    )
+    const { maxBodyBytes } = settings
+    return yield* InProcess.client({ maxBodyBytes }).pipe(Effect.provideContext(context))
+  })
+
+/**
+ * The engine as a command runs it: at once or not at all, quietly, and for so many attempts; `onAttempt`
+ * is told of each that is written.
+ */
+export const layerBatch = (
+  settings: Settings,
+  lanes: LanesOptions,
+  onAttempt?: (change: DeliveryChange) => void
+) =>
+  Layer.effectDiscard(Effect.flatMap(TenantRepo, ({ ensureDefault }) => ensureDefault)).pipe(
+    Layer.provideMerge(layerEngine(settings, lanes, onAttempt)),
+    Layer.provide([
+      Standby.layer,
+      Layer.succeed(Patience, "fail"),
+      layerLogging({ ...settings, logLevel: "Warn" }, "error")
+    ])
+  )
+
+/** Tells of every attempt, from before the first one is made. */
+const layerAttempts = (onAttempt: (change: DeliveryChange) => void) =>
+  Layer.effectDiscard(
+    Effect.flatMap(DeliveryLog, (log) =>
+      Stream.runForEach(log.changes, (change) => Effect.sync(() => onAttempt(change))).pipe(
+        Effect.forkScoped({ startImmediately: true })
+      )
+    )
+  )
+
 /** The engine of the service, without its doors. */
-const layerEngine = (settings: Settings) =>
+const layerEngine = (
+  settings: Settings,
+  lanes: LanesOptions = {},
+  onAttempt?: (change: DeliveryChange) => void
+) =>
   Engine.layer({
     publisher: { bodyBytesMax: settings.maxBodyBytes },
     lanes: {
+      ...lanes,
       inFlightMax: settings.maxInFlight,
       drainMs: Duration.toMillis(settings.shutdownTimeout) * 0.6
     },
@@ -74,6 +128,7 @@ const layerEngine = (settings: Settings) =>
       allowLinkLocal: settings.allowLinkLocal
     }
   }).pipe(
+    Layer.provideMerge(onAttempt === undefined ? Layer.empty : layerAttempts(onAttempt)),
     Layer.provideMerge(Engine.layerStores({ retention: { days: settings.retentionDays } })),
     Layer.provide(layerKeyRing(settings)),
     Layer.provideMerge(Layer.effectDiscard(Effect.flatMap(Standby, ({ opened }) => opened))),
@@ -123,8 +178,9 @@ const keysNeeded = new SettingInvalid({
 })
 
 /** Log lines as the settings ask for them: pretty on a terminal, else JSON. */
-const layerLogging = (settings: Settings) =>
+const layerLogging = (settings: Settings, to: "output" | "error" = "output") =>
   Logging.layer({
+    to,
     format: Option.getOrElse(settings.logFormat, () => (process.stdout.isTTY ? "pretty" : "json")),
     level: settings.logLevel
   })

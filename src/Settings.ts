@@ -46,6 +46,9 @@ export interface Settings {
   readonly otlpHeaders: Option.Option<Redacted.Redacted<Readonly<Record<string, string>>>>
   /** The share of traces that are sent there, 0 to 1. */
   readonly traceRatio: number
+  /** For the command line: the service that it talks to, and with which key. */
+  readonly url: Option.Option<string>
+  readonly apiKey: Option.Option<Redacted.Redacted>
   /** Embedded database and a loopback host, nothing else said: only this machine reaches it. */
   readonly local: boolean
 }
@@ -84,7 +87,9 @@ const config = Config.all({
   logFormat: Config.option(Config.Literals(["json", "logfmt", "pretty"], "POSTHASTE_LOG_FORMAT")),
   otlpEndpoint: Config.option(Config.NonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT")),
   otlpHeaders: Config.option(Config.Redacted("OTEL_EXPORTER_OTLP_HEADERS")),
-  traceRatio: Config.Finite("POSTHASTE_TRACE_RATIO").pipe(Config.withDefault(0.01))
+  traceRatio: Config.Finite("POSTHASTE_TRACE_RATIO").pipe(Config.withDefault(0.01)),
+  url: Config.option(Config.NonEmptyString("POSTHASTE_URL")),
+  apiKey: Config.option(Config.Redacted("POSTHASTE_API_KEY"))
 })
 
 /** Reads the settings from the environment. */

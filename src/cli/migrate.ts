@@ -6,7 +6,6 @@ import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import { load } from "../Settings.ts"
 
 /** Runs the migrations of this version, or lists them with `--list`. */
 export const migrate = Command.make(
@@ -19,6 +18,7 @@ export const migrate = Command.make(
   },
   ({ list }) =>
     Effect.gen(function* () {
+      const { load } = yield* Effect.promise(() => import("../Settings.ts"))
       const settings = yield* load
       const Server = yield* Effect.promise(() => import("../Server.ts"))
       const Migrations = yield* Effect.promise(() => import("../store/Migrations.ts"))

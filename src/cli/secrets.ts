@@ -6,7 +6,6 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { load } from "../Settings.ts"
 
 /** Reports that some secrets stay sealed by keys that are not there. */
 export class SecretsLeft extends Schema.TaggedError<SecretsLeft>()("SecretsLeft", {
@@ -21,6 +20,7 @@ export class SecretsLeft extends Schema.TaggedError<SecretsLeft>()("SecretsLeft"
 /** Seals what another key than the first one of the ring has sealed, and counts. */
 const rotateKeys = Command.make("rotate-keys", {}, () =>
   Effect.gen(function* () {
+    const { load } = yield* Effect.promise(() => import("../Settings.ts"))
     const settings = yield* load
     const Server = yield* Effect.promise(() => import("../Server.ts"))
     const KeyRotation = yield* Effect.promise(() => import("../store/KeyRotation.ts"))

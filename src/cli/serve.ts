@@ -5,11 +5,11 @@ import * as Command from "effect/cli/Command"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { load } from "../Settings.ts"
 
 /** Runs the service with the settings of the environment. */
 export const serve = Command.make("serve", {}, () =>
   Effect.gen(function* () {
+    const { load } = yield* Effect.promise(() => import("../Settings.ts"))
     const settings = yield* load
     // Loaded only here: the other words start without the engine.
     const Server = yield* Effect.promise(() => import("../Server.ts"))

@@ -13,6 +13,7 @@ import { HttpIncomingMessage, HttpRouter } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { createServer } from "node:http"
 import { Api } from "../api/Api.ts"
+import type { Authorization } from "../api/Authorization.ts"
 import { AuthorizationLayer } from "./AuthorizationLayer.ts"
 import { answerClientErrors } from "./ClientErrors.ts"
 import { DeliveriesHandlers } from "./DeliveriesHandlers.ts"
@@ -60,7 +61,14 @@ export interface HttpServerOptions extends HttpOptions {
 }
 
 /** The routes of the API and its documentation, for a router that other doors may add to. */
-export const routes = (options: HttpOptions = {}) => {
+export const routes = (options: HttpOptions = {}) =>
+  routesFor(AuthorizationLayer({ failuresMax: options.failedAuthMax }), options)
+
+/** The same routes, for callers that are told apart in another way than by their keys. */
+export const routesFor = <E, R>(
+  authorization: Layer.Layer<Authorization, E, R>,
+  options: HttpOptions = {}
+) => {
   const { maxBodyBytes = defaultMaxBodyBytes } = options
   return Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
@@ -77,7 +85,7 @@ export const routes = (options: HttpOptions = {}) => {
         SystemHandlers
       ]),
       Layer.provide([
-        AuthorizationLayer({ failuresMax: options.failedAuthMax }),
+        authorization,
         RequestProblemsLayer,
         JsonBodyLayer,
         RawBodyLayer,

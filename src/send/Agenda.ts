@@ -12,6 +12,8 @@ export interface Agenda {
   readonly note: (webhookId: WebhookId, at: number) => void
   /** Forgets a webhook. */
   readonly forget: (webhookId: WebhookId) => void
+  /** When the first of all webhooks has something due, epoch milliseconds; `Infinity` when none has. */
+  readonly earliest: () => number
   /** When a webhook has something due, epoch milliseconds, or undefined. */
   readonly at: (webhookId: WebhookId) => number | undefined
 }
@@ -55,6 +57,11 @@ export const make = Effect.fnUntraced(function* (
     },
     forget: (webhookId) => {
       entries.delete(webhookId)
+    },
+    earliest: () => {
+      let first = Infinity
+      for (const at of entries.values()) first = Math.min(first, at)
+      return first
     },
     at: (webhookId) => entries.get(webhookId)
   }

@@ -84,6 +84,10 @@ export interface LaneContext {
   /** Lives as long as all lanes; what is being settled outlives a restart of its lane in it. */
   readonly scope: Scope.Scope
   readonly isDraining: () => boolean
+  /** Counts an attempt that is about to begin; false when the engine has made all it may. */
+  readonly takeAttempt: () => boolean
+  /** Takes that back for an attempt that was not made. */
+  readonly putBackAttempt: () => void
   /** Tells whether a person holds all sending. */
   readonly isHeld: () => boolean
   /** Called in the turn in which a lane decides to leave, with when it has to come back, if ever. */
@@ -258,6 +262,7 @@ export const make = (
       const { rate } = webhook.settings
       if (context.isDraining() || gate(now).workersMax === 0) return false
       if (rate !== null && !bucket.take(rate, now)) return false
+      if (!context.takeAttempt()) return false
       const request = Result.flatMap(url, (url) => build(webhook, url, delivery, now, signer))
       memory.inFlight++
       const sent = yield* (
@@ -275,6 +280,7 @@ export const make = (
       const outcome = Option.isSome(sent) ? sent.value.outcome : null
       if (Option.isNone(sent) || outcome?._tag === "NotSent") {
         if (rate !== null) bucket.putBack()
+        context.putBackAttempt()
         if (outcome?._tag === "NotSent") yield* wait(outcome)
         return false
       }

@@ -82,6 +82,8 @@ export class Lanes extends Context.Service<
     readonly changes: Stream.Stream<Delivery>
     /** Tells whether a person holds all sending. */
     readonly isHeld: Effect.Effect<boolean>
+    /** Waits until nothing that is due is left to send, or `attemptsMax` are made, and that is written. */
+    readonly done: Effect.Effect<void>
     /** Counts what is alive. */
     readonly stats: Effect.Effect<LaneStats>
   }
@@ -101,6 +103,8 @@ export class Lanes extends Context.Service<
         const ended = Latch.makeUnsafe()
         let draining = false
         let held = false
+        let attemptsLeft = options.attemptsMax ?? Infinity
+        let rousing = false
         const lanes = new Map<WebhookId, Lane.Lane>()
         const moved = yield* Effect.acquireRelease(
           PubSub.sliding<Delivery>(unreadMax),
@@ -124,7 +128,11 @@ export class Lanes extends Context.Service<
           signer: yield* Signer,
           guard: yield* AddressGuard,
           slots: PartitionedSemaphore.makeUnsafe({ permits: options.inFlightMax ?? 512 }),
-          isDraining: () => draining,
+          isDraining: () => draining || attemptsLeft === 0,
+          takeAttempt: () => attemptsLeft > 0 && attemptsLeft-- > 0,
+          putBackAttempt: () => {
+            attemptsLeft++
+          },
           isHeld: () => held,
           onLeave: (lane, backlogAt) => {
             const { id } = lane.webhook()
@@ -158,6 +166,7 @@ export class Lanes extends Context.Service<
         /** Starts the lanes of webhooks whose backlog fell due. */
         const rouse = (ids: ReadonlyArray<WebhookId>) =>
           Effect.gen(function* () {
+            rousing = true
             // What is due then is looked for when sending goes on.
             if (held) return
             const now = yield* Clock.currentTimeMillis
@@ -173,7 +182,8 @@ export class Lanes extends Context.Service<
           }).pipe(
             Effect.tapError((error) => log("due_waiting", { reason: error.message })),
             Effect.retry(Lane.storeRetries),
-            Effect.orDie
+            Effect.orDie,
+            Effect.ensuring(Effect.sync(() => (rousing = false)))
           )
         const agenda = yield* Agenda.make(rouse)
 
@@ -269,6 +279,10 @@ export class Lanes extends Context.Service<
           })
         )
 
+        const isDone = (now: number) =>
+          memory.inFlight === 0 &&
+          (attemptsLeft === 0 || (lanes.size === 0 && !rousing && agenda.earliest() > now))
+
         return Lanes.of({
           reserve: (webhook, delivery) =>
             !draining &&
@@ -301,6 +315,13 @@ export class Lanes extends Context.Service<
           }),
           changes: Stream.fromPubSub(moved),
           isHeld: Effect.sync(() => held),
+          done: Effect.gen(function* () {
+            const now = yield* Clock.currentTimeMillis
+            return isDone(now)
+          }).pipe(
+            Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (done) => done }),
+            Effect.asVoid
+          ),
           stats: Effect.sync(() => ({
             lanes: lanes.size,
             held: memory.held,
@@ -316,6 +337,9 @@ export class Lanes extends Context.Service<
 export interface LanesOptions extends Lane.LaneOptions, Memory.MemoryOptions {
   /** Attempts at once, over all webhooks, shared out evenly. 512 by default. */
   readonly inFlightMax?: number
+  /** Attempts that this engine makes before it only keeps; 0 for one that only manages. No bound by
+   * default. */
+  readonly attemptsMax?: number
   /** How often deliveries that nobody holds are looked for without a cause, in milliseconds. 600,000 by
    * default. */
   readonly sweepMs?: number

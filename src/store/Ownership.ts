@@ -37,40 +37,49 @@ export class Ownership extends Context.Service<
     readonly fenced: Effect.Effect<never, Fenced>
   }
 >()("posthaste/store/Ownership") {
-  /** Waits until no other engine runs on this database. An embedded one has its directory's lock. */
-  static readonly layer: Layer.Layer<Ownership, StoreError, Database | PgClient.PgClient> =
-    Layer.effect(
-      Ownership,
-      Effect.gen(function* () {
-        const { kind } = yield* Database
-        const client = yield* PgClient.PgClient
-        if (kind === "pglite") {
-          const epoch = yield* take((text, values) => client.unsafe<Row>(text, values)).pipe(
-            Effect.mapError(StoreError.from("Ownership.take"))
-          )
-          return Ownership.of({ epoch, isHeld: Effect.succeed(true), fenced: Effect.never })
-        }
-        const owned = yield* Deferred.make<number, StoreError | Fenced>()
-        const fenced = yield* Deferred.make<never, Fenced>()
-        let held = false
-        const onHeld = (now: boolean) => {
-          held = now
-        }
-        yield* hold(client.config, owned, onHeld).pipe(
-          Effect.onError((cause) => Deferred.failCause(owned, cause)),
-          Effect.catchTag("StoreError", () => Effect.never),
-          Effect.onError((cause) => Deferred.failCause(fenced, cause)),
-          Effect.ignore,
-          Effect.forkScoped
+  /**
+   * Waits until no other engine runs on this database, or fails at once, as `Patience` says. An
+   * embedded one has its directory's lock.
+   */
+  static readonly layer: Layer.Layer<
+    Ownership,
+    StoreError | DeliveriesOwned,
+    Database | PgClient.PgClient
+  > = Layer.effect(
+    Ownership,
+    Effect.gen(function* () {
+      const { kind } = yield* Database
+      const client = yield* PgClient.PgClient
+      if (kind === "pglite") {
+        const epoch = yield* take((text, values) => client.unsafe<Row>(text, values)).pipe(
+          Effect.mapError(StoreError.from("Ownership.take"))
         )
-        const epoch = yield* Deferred.await(owned).pipe(Effect.catchTag("Fenced", Effect.die))
-        return Ownership.of({
-          epoch,
-          isHeld: Effect.sync(() => held),
-          fenced: Deferred.await(fenced)
-        })
+        return Ownership.of({ epoch, isHeld: Effect.succeed(true), fenced: Effect.never })
+      }
+      const owned = yield* Deferred.make<number, StoreError | DeliveriesOwned | Fenced>()
+      const fenced = yield* Deferred.make<never, Fenced>()
+      let held = false
+      const onHeld = (now: boolean) => {
+        held = now
+      }
+      yield* hold(client.config, yield* Patience, owned, onHeld).pipe(
+        Effect.onError((cause) => Deferred.failCause(owned, cause)),
+        Effect.catchTags({
+          StoreError: () => Effect.never,
+          DeliveriesOwned: () => Effect.never
+        }),
+        Effect.onError((cause) => Deferred.failCause(fenced, cause)),
+        Effect.ignore,
+        Effect.forkScoped
+      )
+      const epoch = yield* Deferred.await(owned).pipe(Effect.catchTag("Fenced", Effect.die))
+      return Ownership.of({
+        epoch,
+        isHeld: Effect.sync(() => held),
+        fenced: Deferred.await(fenced)
       })
-    )
+    })
+  )
 
   /** Owns at once and for ever, as epoch 1. */
   static readonly layerMemory: Layer.Layer<Ownership> = Layer.succeed(Ownership, {
@@ -78,6 +87,22 @@ export class Ownership extends Context.Service<
     isHeld: Effect.succeed(true),
     fenced: Effect.never
   })
+}
+
+/** What an engine does while another one owns the deliveries. */
+export const Patience = Context.Reference<"wait" | "fail">("posthaste/store/Ownership/Patience", {
+  defaultValue: () => "wait"
+})
+
+/** Reports that another engine owns the deliveries, where nobody waits for it. */
+export class DeliveriesOwned extends Schema.TaggedError<DeliveriesOwned>()("DeliveriesOwned", {
+  epoch: Schema.Int,
+  holder: Schema.String
+}) {
+  /** Names the engine, as `host:pid`. */
+  override get message(): string {
+    return `the database is in use by ${this.holder}`
+  }
 }
 
 /** Reports that another engine owns the deliveries now: this process must end. */
@@ -112,9 +137,10 @@ const take = Effect.fnUntraced(function* (query: Query) {
 /** Owns, says so once, and owns again whenever the session was lost. */
 const hold = (
   config: PgConnection.Config,
-  owned: Deferred.Deferred<number, StoreError | Fenced>,
+  patience: "wait" | "fail",
+  owned: Deferred.Deferred<number, StoreError | DeliveriesOwned | Fenced>,
   onHeld: (held: boolean) => void
-): Effect.Effect<never, StoreError | Fenced> => {
+): Effect.Effect<never, StoreError | DeliveriesOwned | Fenced> => {
   let epoch: number | undefined
   let told = false
   const tellOnce = (event: Event, about: Fields) =>
@@ -132,6 +158,7 @@ const hold = (
       const current = { epoch: Number(engine?.["epoch"]), holder: String(engine?.["holder"]) }
       if (epoch !== undefined && epoch !== current.epoch) return yield* new Fenced(current)
       if (lock?.["locked"] === true) break
+      if (patience === "fail" && epoch === undefined) return yield* new DeliveriesOwned(current)
       yield* tellOnce("engine_waiting", current)
       yield* Effect.sleep("1 second")
     }

@@ -13,17 +13,24 @@ import * as Throttle from "./Throttle.ts"
 export interface LoggingOptions {
   readonly format: keyof typeof formats
   readonly level: LogLevel.LogLevel
+  /** Where lines go: to `error` where the standard output is what a command answers. `output` by default. */
+  readonly to?: "output" | "error"
 }
 
 /** Replaces the loggers below by one in the given format, on the console. */
 export const layer = (options: LoggingOptions) =>
   Layer.merge(
-    Layer.unwrap(Effect.sync(() => Logger.layer([make(formats[options.format])]))),
+    Layer.unwrap(
+      Effect.sync(() => Logger.layer([make(formats[options.format], options.to ?? "output")]))
+    ),
     Layer.succeed(References.MinimumLogLevel, options.level)
   )
 
 /** Makes a logger that renders lines and writes them to the console. */
-const make = (format: (line: LogLine.LogLine) => string): Logger.Logger<unknown, void> => {
+const make = (
+  format: (line: LogLine.LogLine) => string,
+  to: "output" | "error"
+): Logger.Logger<unknown, void> => {
   const throttle = Throttle.make()
   return Logger.make((options) => {
     const line = LogLine.of(options)
@@ -31,7 +38,8 @@ const make = (format: (line: LogLine.LogLine) => string): Logger.Logger<unknown,
     if (standsFor === null) return
     const fields =
       standsFor === 1 ? line.fields : [...line.fields, ["repeated", standsFor] as const]
-    options.fiber.getRef(Console.Console).log(format({ ...line, fields }))
+    const console = options.fiber.getRef(Console.Console)
+    console[to === "error" ? "error" : "log"](format({ ...line, fields }))
   })
 }
 

@@ -64,7 +64,7 @@ describe("posthaste listen", () => {
         encoding: "utf8",
         timeout: 30_000
       })
-      assert.strictEqual(run.status, 1)
+      assert.strictEqual(run.status, 64)
       assert.include(run.stderr, "Expected: whsec_… or whpk_…; ")
       assert.notInclude(run.stdout + run.stderr, "hidden")
     }
