@@ -11,7 +11,7 @@
  * | 70 | did not stop in time |
  * | 75 | another process works on the database: try again later |
  * | 78 | a setting is wrong |
- * | 130 | interrupted |
+ * | 130 | interrupted twice |
  *
  * Source: sysexits.h.
  */
