@@ -107,10 +107,12 @@ export const make = Effect.gen(function* () {
   }
 
   const recentOf = (id: string) => {
+    // In the order of one index and as a range of it, lest attempts of all others be walked instead.
     const newest = (state: string) => sql`(
       select delivery_id, settled, duration_ms from attempt
-      where webhook_id = ${uuid(id)} and settled = ${sql.literal(`'${state}'`)}
-      order by delivery_id desc limit ${recentMax})`
+      where webhook_id between ${uuid(id)} and ${uuid(id)}
+        and settled = ${sql.literal(`'${state}'`)}
+      order by webhook_id desc, delivery_id desc limit ${recentMax})`
     return Effect.map(
       sql<RecentRow>`
         select count(*)::int as ended,
