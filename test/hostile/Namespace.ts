@@ -25,6 +25,8 @@ export interface Report {
     readonly names: number
     readonly delivered: number
     readonly blocked: number
+    /** Names that a busy name server did not answer in time: they are tried again. */
+    readonly unresolved: number
     /** Names that were asked for more than once after they were registered. */
     readonly askedAgain: number
   }
@@ -277,6 +279,7 @@ const main = async (flips: number, generatedMax: number): Promise<Report> => {
       names: flips,
       delivered: flipped.filter((one) => one.status === "delivered").length,
       blocked: flipped.filter((one) => one.class === "blocked").length,
+      unresolved: flipped.filter((one) => one.class === "dns").length,
       askedAgain: again
     },
     refusalMs: { literal, name },
