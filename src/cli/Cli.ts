@@ -5,15 +5,18 @@ import * as Command from "effect/cli/Command"
 import * as Layer from "effect/Layer"
 import { version } from "../domain/Version.ts"
 import { deliveries } from "./deliveries.ts"
+import { eventTypes } from "./event-types.ts"
 import { hold } from "./hold.ts"
 import { keys } from "./keys.ts"
 import { listen } from "./listen.ts"
 import { migrate } from "./migrate.ts"
 import { process } from "./process.ts"
+import { redeliveries } from "./redeliveries.ts"
 import { release } from "./release.ts"
 import { secrets } from "./secrets.ts"
 import { send } from "./send.ts"
 import { serve } from "./serve.ts"
+import { stats } from "./stats.ts"
 import { Target, targetFlags } from "./Target.ts"
 import { tenants } from "./tenants.ts"
 import { webhooks } from "./webhooks.ts"
@@ -28,6 +31,9 @@ const posthaste = Command.make("posthaste").pipe(
     listen,
     webhooks,
     deliveries,
+    redeliveries,
+    eventTypes,
+    stats,
     tenants,
     keys,
     hold,

@@ -124,6 +124,21 @@ describe("posthaste beside a service", () => {
     assert.strictEqual((await cli.run("tenants", "delete", "acme", "--yes")).exitCode, 0)
   })
 
+  it("tries a webhook out, counts, and keeps the catalogue", async () => {
+    await cli.json("webhooks", "create", receiverUrl, "--uid", "three", "--event-types", "x")
+    assert.strictEqual((await cli.json("webhooks", "test", "three")).statusCode, 200)
+    const checked = await cli.run("webhooks", "check", "three")
+    assert.match(checked.output, /^http +HTTP\/1\.1/m)
+    assert.strictEqual((await cli.json("stats", "three")).deliveries.delivered, 0)
+    assert.include((await cli.run("stats")).output, "attempts in the last hour")
+    assert.strictEqual((await cli.json("event-types", "set", "x.y")).name, "x.y")
+    assert.isTrue((await cli.json("event-types", "archive", "x.y")).archived)
+    assert.strictEqual((await cli.run("send", "x.y")).exitCode, 1)
+    const job = await cli.json("redeliveries", "create", "--dry-run", "--wait")
+    assert.isTrue(job.dryRun)
+    assert.strictEqual((await cli.run("redeliveries", "cancel", job.id)).exitCode, 1)
+  })
+
   it("holds all sending and lets it go on", async () => {
     assert.isTrue((await cli.json("hold", "maintenance")).held)
     assert.include((await cli.run("release")).output, "false")
