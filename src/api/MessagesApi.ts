@@ -13,7 +13,8 @@ import {
   MessageUidConflict,
   Overloaded
 } from "../domain/Message.ts"
-import { MessageId } from "../domain/TypeId.ts"
+import { RoutingReason } from "../domain/Routing.ts"
+import { DeliveryId, MessageId, WebhookId } from "../domain/TypeId.ts"
 import { ProblemItem } from "../domain/Problem.ts"
 import { Authorization, RequiredScope } from "./Authorization.ts"
 import { DeliveryView } from "./DeliveryViews.ts"
@@ -165,6 +166,25 @@ export const MessageDetail = Schema.Struct({
 }).annotate({ identifier: "MessageDetail" })
 export type MessageDetail = typeof MessageDetail.Type
 
+/** Why a webhook got a message or did not. */
+export const RoutingView = Schema.Struct({
+  webhookId: WebhookId,
+  uid: Schema.NullOr(Schema.String),
+  name: Schema.NullOr(Schema.String),
+  url: Schema.String,
+  matched: Schema.Boolean.annotate({ description: "Whether it is owed the message" }),
+  reason: Schema.NullOr(RoutingReason).annotate({
+    description:
+      "What decided; `paused` and `disabled` had their delivery held. Null where too much was decided " +
+      "about the message to be kept"
+  }),
+  clause: Schema.NullOr(Schema.String).annotate({
+    description: "Where the filter said no, an RFC 6901 pointer into it"
+  }),
+  deliveryId: Schema.NullOr(DeliveryId)
+}).annotate({ identifier: "Routing" })
+export type RoutingView = typeof RoutingView.Type
+
 /** The endpoints below `/v1/messages`. */
 export class MessagesApi extends HttpApiGroup.make("messages")
   .add(
@@ -224,7 +244,19 @@ export class MessagesApi extends HttpApiGroup.make("messages")
       error: MessageNotFound
     })
       .annotate(RequiredScope, "read")
-      .annotate(OpenApi.Summary, "Get a message with its deliveries")
+      .annotate(OpenApi.Summary, "Get a message with its deliveries"),
+    HttpApiEndpoint.get("routing", "/:id/routing", {
+      params: { id: Ref },
+      query: { limit: PageQuery.limit, cursor: PageQuery.cursor },
+      success: PageOf(RoutingView),
+      error: MessageNotFound
+    })
+      .annotate(RequiredScope, "read")
+      .annotate(OpenApi.Summary, "Tell why each webhook got a message or did not")
+      .annotate(
+        OpenApi.Description,
+        "Of the webhooks that were there when the message came and still are, newest first."
+      )
   )
   .middleware(RequestProblems)
   .middleware(Authorization)

@@ -23,6 +23,7 @@ import type { TenantId } from "../domain/TypeId.ts"
 import { type Accepted, type Draft, Publisher, type PublishRefusal } from "../publish/Publisher.ts"
 import { DeliveryLog } from "../store/DeliveryLog.ts"
 import { MessageRepo } from "../store/MessageRepo.ts"
+import * as Explanation from "./Explanation.ts"
 import { elements, scan, slice } from "./JsonSlice.ts"
 import { invalidAt, invalidInput } from "./RequestProblemsLayer.ts"
 import { unavailable } from "./StoreFaults.ts"
@@ -39,6 +40,12 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
       const publisher = yield* Publisher
       const messages = yield* MessageRepo
       const log = yield* DeliveryLog
+
+      const explain = yield* Explanation.make
+      const messageAt = Effect.fnUntraced(function* (tenantId: TenantId, ref: string) {
+        const found = isRef(ref) ? yield* messages.find(tenantId, ref) : Option.none()
+        return Option.isSome(found) ? found.value : yield* new MessageNotFound()
+      })
 
       const raw = Effect.fnUntraced(function* (query: RawQuery, idempotencyKey: string | null) {
         const { tenantId } = yield* Caller
@@ -157,13 +164,18 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
             }
           }, unavailable),
 
+          routing: Effect.fn("MessagesHandlers.routing")(function* ({ params, query }) {
+            const { tenantId } = yield* Caller
+            const message = yield* messageAt(tenantId, params.id)
+            const request = yield* Effect.fromResult(
+              pageRequest({ ...query, before: message.createdAt + 1 })
+            )
+            return yield* explain(message, request)
+          }, unavailable),
+
           get: Effect.fn("MessagesHandlers.get")(function* ({ params, query }) {
             const { tenantId } = yield* Caller
-            const found = isRef(params.id)
-              ? yield* messages.find(tenantId, params.id)
-              : Option.none()
-            if (Option.isNone(found)) return yield* new MessageNotFound()
-            const message = found.value
+            const message = yield* messageAt(tenantId, params.id)
             const deliveries = yield* log.list(
               tenantId,
               { ...firstPage, limit: pageLimit.max },

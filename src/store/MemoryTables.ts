@@ -8,6 +8,7 @@ import type { Attempt } from "../domain/Attempt.ts"
 import type { Hold } from "../domain/Hold.ts"
 import type { EventType } from "../domain/EventType.ts"
 import type { Message } from "../domain/Message.ts"
+import type { Decision } from "../domain/Routing.ts"
 import type { ApiKey, Tenant } from "../domain/Tenant.ts"
 import type { Notice } from "../domain/Notice.ts"
 import type { Redelivery } from "../domain/Redelivery.ts"
@@ -33,6 +34,8 @@ export class MemoryTables extends Context.Service<
     readonly keys: Map<string, ApiKey>
     readonly webhooks: Map<WebhookId, Webhook>
     readonly messages: Map<MessageId, Message>
+    /** What routing decided, of the messages where it decided something. */
+    readonly decisions: Map<MessageId, ReadonlyArray<Decision>>
     /** By tenant and uid: see `pairKey`. */
     readonly uids: Map<string, KeyRow>
     /** By tenant and idempotency key: see `pairKey`. */
@@ -59,6 +62,7 @@ export class MemoryTables extends Context.Service<
       keys: new Map(),
       webhooks: new Map(),
       messages: new Map(),
+      decisions: new Map(),
       uids: new Map(),
       idempotency: new Map(),
       eventTypes: new Map(),

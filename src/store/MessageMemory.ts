@@ -12,7 +12,7 @@ import { storable, storableOrNull } from "./Parameters.ts"
 
 /** Makes the methods of a MessageRepo over the Maps. */
 export const make = Effect.gen(function* () {
-  const { idempotency, messages, owed, uids, waiting } = yield* MemoryTables
+  const { decisions, idempotency, messages, owed, uids, waiting } = yield* MemoryTables
 
   const insertOne = (insertion: Insertion) => {
     const { deliveries, digest, idempotencyKey } = insertion
@@ -40,6 +40,7 @@ export const make = Effect.gen(function* () {
     }
     if (uid !== null) uids.set(uid, row)
     messages.set(message.id, message)
+    if (insertion.decisions.length > 0) decisions.set(message.id, insertion.decisions)
     for (const { dueAt, id, webhookId } of deliveries) {
       const { tenantId } = message
       if (dueAt === null) owed.set(id, { tenantId, webhookId })
@@ -91,6 +92,9 @@ export const make = Effect.gen(function* () {
           .map((message) => (includeBody ? message : { ...message, body: new Uint8Array() }))
         return pageOf(found, request, ({ id }) => id)
       }),
+
+    decisions: (tenantId: TenantId, id: MessageId) =>
+      Effect.sync(() => (messages.get(id)?.tenantId === tenantId ? (decisions.get(id) ?? []) : [])),
 
     expireKeys: (before: number) =>
       Effect.sync(() => {

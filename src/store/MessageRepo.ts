@@ -10,7 +10,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 import type { Message } from "../domain/Message.ts"
-import type { Decision } from "../domain/Routing.ts"
+import { type Decision, decode } from "../domain/Routing.ts"
 import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
 import {
   createdAt,
@@ -52,6 +52,11 @@ export class MessageRepo extends Context.Service<
       request: PageRequest,
       filter: MessageFilter
     ) => Effect.Effect<Page<Message>, StoreError>
+    /** Reads what routing decided about a message besides its deliveries. */
+    readonly decisions: (
+      tenantId: TenantId,
+      id: MessageId
+    ) => Effect.Effect<ReadonlyArray<Decision>, StoreError>
     /** Forgets idempotency keys used before an instant (epoch milliseconds); answers how many. */
     readonly expireKeys: (before: number) => Effect.Effect<number, StoreError>
   }
@@ -203,6 +208,16 @@ const make = Effect.gen(function* () {
     Effect.mapError(StoreError.from("MessageRepo.list"))
   )
 
+  const decisions = Effect.fn("MessageRepo.decisions")(
+    function* (tenantId: TenantId, id: MessageId) {
+      const [row] = yield* sql<{ readonly routing: string | null }>`
+        select routing from message
+        where tenant_id = ${uuid(toUuid(tenantId))} and id = ${uuid(toUuid(id))}`
+      return decode(row?.routing ?? null)
+    },
+    Effect.mapError(StoreError.from("MessageRepo.decisions"))
+  )
+
   const expireKeys = Effect.fn("MessageRepo.expireKeys")(
     function* (before: number) {
       const [row] = yield* sql<{ readonly expired: number }>`
@@ -215,7 +230,7 @@ const make = Effect.gen(function* () {
     Effect.mapError(StoreError.from("MessageRepo.expireKeys"))
   )
 
-  return MessageRepo.of({ insert, find, list, expireKeys })
+  return MessageRepo.of({ insert, find, list, decisions, expireKeys })
 })
 
 const inserted: InsertResult = { _tag: "Inserted" }

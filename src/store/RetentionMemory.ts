@@ -7,7 +7,7 @@ import { MemoryTables } from "./MemoryTables.ts"
 
 /** Makes a `Retention.RetentionStore` over the Maps. */
 export const make = Effect.map(MemoryTables, (tables) => {
-  const { attempts, cancelled, messages, owed, redeliveries, waiting, webhooks } = tables
+  const { attempts, cancelled, decisions, messages, owed, redeliveries, waiting, webhooks } = tables
 
   const keptAfter = (before: number) => {
     const kept = new Set<MessageId>()
@@ -35,7 +35,11 @@ export const make = Effect.map(MemoryTables, (tables) => {
           if (job.finishedAt !== null && job.finishedAt <= before) redeliveries.delete(id)
         }
         let removed = 0
-        for (const id of messages.keys()) if (isGone(id) && messages.delete(id)) removed++
+        for (const id of messages.keys()) {
+          if (!isGone(id) || !messages.delete(id)) continue
+          decisions.delete(id)
+          removed++
+        }
         return { days: 0, messages: removed }
       }),
     retries: Effect.sync(() => [...webhooks.values()].map(({ settings }) => settings.retry))

@@ -1,3 +1,4 @@
+import type { Decision } from "../../src/domain/Routing.ts"
 /**
  * The services behind the handlers: the real stores in memory for webhooks and tenants, and scripted
  * ones for publishing, messages and deliveries. `Fakes` holds what those answer and were asked.
@@ -16,7 +17,12 @@ import {
 import type { Message } from "../../src/domain/Message.ts"
 import { pageOf, type PageRequest } from "../../src/domain/Page.ts"
 import type { Scope, Tenant } from "../../src/domain/Tenant.ts"
-import { deliveryOf, type DeliveryId, type TenantId } from "../../src/domain/TypeId.ts"
+import {
+  deliveryOf,
+  type DeliveryId,
+  type TenantId,
+  type MessageId
+} from "../../src/domain/TypeId.ts"
 import { Publisher } from "../../src/publish/Publisher.ts"
 import { AddressGuard } from "../../src/send/AddressGuard.ts"
 import { Authenticator } from "../../src/send/Authenticator.ts"
@@ -52,6 +58,8 @@ export class Fakes extends Context.Service<
     publish: Publish
     readonly drafts: Array<Parameters<Publish>[0]>
     readonly messages: Array<Message>
+    /** What routing decided about messages. */
+    readonly decisions: Map<MessageId, ReadonlyArray<Decision>>
     readonly deliveries: Array<Delivery>
     readonly attempts: Array<Attempt>
     /** The filters that lists were asked with. */
@@ -84,6 +92,7 @@ export class Fakes extends Context.Service<
           })),
         drafts: [],
         messages: [],
+        decisions: new Map(),
         deliveries: [],
         attempts: [],
         asked: [],
@@ -170,6 +179,7 @@ const scripted = Layer.unwrap(
         }
       }),
       Layer.mock(MessageRepo, {
+        decisions: (_, id) => later(() => fakes.decisions.get(id) ?? []),
         find: (tenantId, ref) =>
           later(() =>
             Option.fromUndefinedOr(

@@ -430,6 +430,63 @@ describe("/v1/messages", () => {
       })
     )
 
+    it.effect("tells why each webhook of that time got a message or did not", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const { decisions, deliveries } = yield* Fakes
+        const webhook = (name: string) =>
+          Effect.map(
+            call("POST", "/v1/webhooks", {
+              body: JSON.stringify({ name, url: "https://a.example/", eventTypes: ["x.y"] }),
+              headers: json
+            }),
+            (answer) => answer.json.id
+          )
+        const [matched, filtered, paused, type] = yield* Effect.all(
+          ["matched", "filtered", "paused", "type"].map(webhook)
+        )
+        const message = yield* makeMessage({}, {}, {})
+        deliveries.splice(
+          -2,
+          2,
+          { ...message.deliveries[0]!, webhookId: matched },
+          {
+            ...message.deliveries[1]!,
+            webhookId: paused
+          }
+        )
+        decisions.set(message.message.id, [
+          { webhookId: filtered, reason: "filter", clause: "/a/$gt" },
+          { webhookId: paused, reason: "paused", clause: null }
+        ])
+        const path = `/v1/messages/${message.message.id}/routing`
+        const { json: explained } = yield* call("GET", path)
+        assert.deepStrictEqual(
+          explained.data.map((one: Record<string, unknown>) => [
+            one["name"],
+            one["matched"],
+            one["reason"],
+            one["clause"]
+          ]),
+          [
+            ["type", false, "type", null],
+            ["paused", true, "paused", null],
+            ["filtered", false, "filter", "/a/$gt"],
+            ["matched", true, "matched", null]
+          ]
+        )
+        assert.deepInclude(explained.data[3], { deliveryId: message.deliveries[0]!.id })
+        assert.strictEqual(explained.data[0].webhookId, type)
+        const first = yield* call("GET", `${path}?limit=1`)
+        const rest = yield* call("GET", `${path}?cursor=${first.json.nextCursor}`)
+        assert.deepStrictEqual([...first.json.data, ...rest.json.data], explained.data)
+        const early = yield* makeMessage({ createdAt: -1 })
+        const nobody = yield* call("GET", `/v1/messages/${early.message.id}/routing`)
+        assert.deepStrictEqual(nobody.json.data, [])
+        assert.strictEqual((yield* call("GET", "/v1/messages/none/routing")).status, 404)
+      })
+    )
+
     it.effect("shows the first 250 deliveries and where the rest is", () =>
       Effect.gen(function* () {
         const { call } = yield* Calls

@@ -74,6 +74,24 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
     })
   )
 
+  it.effect("decisions are kept with their message, and shown to its tenant alone", () =>
+    Effect.gen(function* () {
+      const { tenant, webhooks } = yield* tenantWith(2)
+      const repo = yield* MessageRepo
+      const made = yield* draft(tenant, [])
+      const decisions = [
+        { webhookId: webhooks[0]!, reason: "filter" as const, clause: `/a"\\~1/$gt` },
+        { webhookId: webhooks[1]!, reason: "paused" as const, clause: null }
+      ]
+      const plain = yield* draft(tenant, [])
+      yield* repo.insert([{ ...made, decisions }, plain])
+      assert.deepStrictEqual(yield* repo.decisions(tenant, made.message.id), decisions)
+      assert.deepStrictEqual(yield* repo.decisions(tenant, plain.message.id), [])
+      const other = yield* tenantWith(0)
+      assert.deepStrictEqual(yield* repo.decisions(other.tenant, made.message.id), [])
+    })
+  )
+
   it.effect("insert keeps an empty body and one of several hundred kilobytes", () =>
     Effect.gen(function* () {
       const { tenant } = yield* tenantWith(0)
