@@ -180,7 +180,11 @@ export class Generator {
     for (const [name, property] of Object.entries(schema.properties ?? {})) {
       const isLeft = hostileOneIn > 0 && oneIn(hostileOneIn * 2)
       if (required.has(name) ? isLeft : !oneIn(this.#optionalOneIn)) continue
-      made[name] = this.#value(property, hostileOneIn, depth + 1)
+      // Text of any other kind is hardly ever a URL.
+      made[name] =
+        name === "url" && !oneIn(3)
+          ? "http://127.0.0.1:9/x"
+          : this.#value(property, hostileOneIn, depth + 1)
     }
     if (typeof schema.additionalProperties === "object") {
       made[pick(["a", "x-b", pick(hostileTexts)])] = this.#value(
