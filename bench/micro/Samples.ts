@@ -88,6 +88,7 @@ export const delivery = (to: Webhook, body: Uint8Array): DueDelivery => {
     webhookId: to.id,
     attempts: 0,
     tries: 0,
+    orderingKey: null,
     message: {
       id,
       type: messageType,

@@ -20,7 +20,10 @@ export const DeliveryView = Schema.Struct({
   lastStatusCode: Schema.NullOr(Schema.Int),
   lastClass: Schema.NullOr(Schema.String),
   createdAt: Instant,
-  settledAt: Schema.NullOr(Instant)
+  settledAt: Schema.NullOr(Instant),
+  reason: Schema.NullOr(Schema.Literal("expired")).annotate({
+    description: "Why it was cancelled by the engine: the message's expiresAt is over"
+  })
 }).annotate({ identifier: "Delivery" })
 export type DeliveryView = typeof DeliveryView.Type
 

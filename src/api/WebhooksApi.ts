@@ -12,6 +12,7 @@ import { Filter } from "../domain/Filter.ts"
 import { Format, Method } from "../domain/Format.ts"
 import { IdempotencyConflict } from "../domain/Message.ts"
 import { OnFailure } from "../domain/OnFailure.ts"
+import { Ordering } from "../domain/Ordering.ts"
 import { RequestHeaders } from "../domain/RequestHeaders.ts"
 import { AnySecretText } from "../domain/Secret.ts"
 import { Signature } from "../domain/Signature.ts"
@@ -130,6 +131,14 @@ const optional = {
       description: "At most `limit` attempts begin within any `perMs`; none when absent or null"
     })
   ),
+  ordering: Schema.optionalKey(
+    Ordering.annotate({
+      description:
+        "key: one attempt at a time for each orderingKey, in the order of acceptance; for messages " +
+        "accepted from then on. After an exhausted delivery those behind it are held until someone " +
+        "redelivers or cancels it, or go on with onExhausted park"
+    })
+  ),
   circuit: Schema.optionalKey(Schema.toEncoded(CircuitSettings)),
   disableAfter: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.disableAfter)),
   alertAt: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.alertAt))
@@ -203,6 +212,7 @@ const view = {
   onFailure: OnFailure,
   concurrency: Schema.Int,
   rate: Schema.NullOr(Rate),
+  ordering: Ordering,
   circuit: Schema.Struct({
     failures: Schema.Int,
     openMs: Schema.Int,

@@ -95,7 +95,9 @@ const preview = Effect.fnUntraced(function* (settings: Settings, limit: number) 
       now,
       limit: Math.min(limit - due.length, 250),
       bytesMax: 16 * 1_048_576,
-      held: new Set()
+      held: new Set(),
+      keys: [],
+      after: ""
     })
     for (const { attempts, id, message } of deliveries) {
       due.push({ id, webhookId, messageId: message.id, type: message.type, attempts })

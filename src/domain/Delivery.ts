@@ -49,6 +49,8 @@ export interface Delivery {
   readonly createdAt: number
   /** Epoch milliseconds at which it became final, or null. */
   readonly settledAt: number | null
+  /** Why the engine cancelled it: its message was worth sending no longer. */
+  readonly reason?: "expired"
 }
 
 /** No delivery of the tenant has this id. */

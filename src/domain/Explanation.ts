@@ -25,6 +25,7 @@ export const explainDelivery = (input: {
         : `given up after ${counted(delivery.attempts, "attempt")}` +
             `${since(attempts, delivery.settledAt)}: ${whatCame(last)}`
     case "cancelled":
+      if (delivery.reason === "expired") return "cancelled, because its message has expired"
       return last === undefined
         ? "cancelled before its first attempt"
         : `cancelled after ${counted(delivery.attempts, "attempt")}, of which the last one ended so: ${whatCame(last)}`
@@ -68,13 +69,18 @@ const whatCame = ({ class: of, error, statusCode }: Attempt): string => {
 const whyHeld = (webhook: Webhook | undefined, now: number): string => {
   if (webhook === undefined) return "the webhook was deleted"
   if (webhook.status === "paused") return "the webhook is paused"
+  if (webhook.disabledReason === "on_failure")
+    return "the webhook is stopped, as its onFailure says"
   if (webhook.status === "disabled") {
     return webhook.disabledReason === "gone"
       ? "the webhook is disabled, because its receiver answered 410 Gone"
       : "the webhook is disabled, because it kept failing"
   }
   const { circuitOpenUntil } = webhook.health
-  return circuitState(webhook.health, now) === "open" && circuitOpenUntil !== null
+  if (circuitOpenUntil === null) {
+    return "all sending is, or an exhausted one before it under its ordering key keeps it back"
+  }
+  return circuitState(webhook.health, now) === "open"
     ? `the webhook failed too often, one probe goes ${whenDue(circuitOpenUntil, now)}`
     : "the webhook failed too often, one probe decides"
 }

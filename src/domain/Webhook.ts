@@ -19,6 +19,7 @@ import { EventTypePattern } from "./EventType.ts"
 import type { Filter } from "./Filter.ts"
 import { Format, problems as formatProblems, Method } from "./Format.ts"
 import { OnFailure } from "./OnFailure.ts"
+import { Ordering } from "./Ordering.ts"
 import { problem, ProblemItem } from "./Problem.ts"
 import { Retry } from "./RetryPolicy.ts"
 import type { Secret, SecretKind } from "./Secret.ts"
@@ -110,6 +111,7 @@ export const WebhookSettings = Schema.Struct({
   onFailure: OnFailure.pipe(byDefault({})),
   concurrency: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 256 })).pipe(byDefault(10)),
   rate: Schema.NullOr(Rate).pipe(byDefault(null)),
+  ordering: Ordering.pipe(byDefault("none")),
   circuit: CircuitSettings.pipe(byDefault({})),
   disableAfter: DisableAfter.pipe(byDefault({ durationMs: 5 * day })),
   alertAt: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 })))

@@ -43,6 +43,7 @@ export const webhookView = (webhook: Webhook, now: number): WebhookView => {
     onFailure: settings.onFailure,
     concurrency: settings.concurrency,
     rate: settings.rate,
+    ordering: settings.ordering,
     circuit: { ...settings.circuit, state: circuitState(health, now) },
     disableAfter: settings.disableAfter,
     alertAt: settings.alertAt,
@@ -93,7 +94,8 @@ export const deliveryView = (delivery: Delivery): DeliveryView => ({
   lastStatusCode: delivery.lastStatusCode,
   lastClass: delivery.lastClass,
   createdAt: delivery.createdAt,
-  settledAt: delivery.settledAt
+  settledAt: delivery.settledAt,
+  reason: delivery.reason ?? null
 })
 
 /** Shows an attempt, with the body of the response when it was asked for. */

@@ -5,7 +5,7 @@
  * publishes share a commit; one that comes alone waits for nothing. A delivery whose lane has room is
  * handed to it in memory after the commit; any other one waits in the store, and its lane is told.
  */
-import { Clock, Context, DateTime, Effect, Layer, Metric, Result } from "effect"
+import { Clock, Context, DateTime, Effect, Layer, Metric, Result, Semaphore } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import { createHash } from "node:crypto"
 import type { EventTypeName, MessageRefused } from "../domain/EventType.ts"
@@ -70,6 +70,8 @@ export class Publisher extends Context.Service<
           Metrics.messagePublish.updateUnsafe(Number(took) / 1e9, context)
         }
 
+        // Of two commits under way the later could be read first, and overtake.
+        const inTurn = yield* Semaphore.make(1)
         const flush = Effect.fnUntraced(function* (batch: NonEmptyReadonlyArray<Group>) {
           const plans: Array<Plan> = []
           for (const group of batch) {
@@ -77,11 +79,10 @@ export class Publisher extends Context.Service<
           }
           const [firstPlan, ...restPlans] = plans
           if (firstPlan === undefined) return []
-          const results = yield* messages
-            .insert([firstPlan.row, ...restPlans.map((one) => one.row)])
-            .pipe(
-              Effect.onError(() => Effect.sync(() => plans.forEach((one) => lanes.doubt(one.held))))
-            )
+          const insert = messages.insert([firstPlan.row, ...restPlans.map((one) => one.row)])
+          const results = yield* (plans.some(isOrdered) ? inTurn.withPermit(insert) : insert).pipe(
+            Effect.onError(() => Effect.sync(() => plans.forEach((one) => lanes.doubt(one.held))))
+          )
           for (let i = 0; i < plans.length; i++) {
             const one = plans[i]!
             if (results[i]!._tag !== "Inserted") {
@@ -310,6 +311,7 @@ const plan = (
       webhookId: webhook.id,
       attempts: 0,
       tries: 0,
+      orderingKey: webhook.settings.ordering === "none" ? null : orderingKey,
       message
     }
     const reserved = laterAt === null && lanes.reserve(webhook, delivery)
@@ -317,7 +319,8 @@ const plan = (
     return {
       id: delivery.id,
       webhookId: webhook.id,
-      dueAt: reserved ? null : (laterAt ?? createdAt)
+      dueAt: reserved ? null : (laterAt ?? createdAt),
+      orderingKey: delivery.orderingKey
     }
   })
   return {
@@ -339,6 +342,10 @@ const plan = (
     }
   }
 }
+
+/** Tells whether a message has deliveries that stand in the order of its key. */
+const isOrdered = ({ row }: Plan): boolean =>
+  row.message.orderingKey !== null && row.deliveries.some((one) => one.orderingKey !== null)
 
 /** Tells a repetition from a conflict: SHA-256 of all that the caller gave. */
 const digestOf = (draft: Draft): Uint8Array => {

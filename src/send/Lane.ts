@@ -33,6 +33,7 @@ import {
   type Scope
 } from "effect"
 import { classify, type NotSent, type Outcome, type Refused } from "../domain/Attempt.ts"
+import { blocks } from "../domain/Ordering.ts"
 import type { DeliveryId, WebhookId } from "../domain/TypeId.ts"
 import type { UrlNotAllowed, Webhook } from "../domain/Webhook.ts"
 import type { Circuit } from "../settle/Circuit.ts"
@@ -46,6 +47,7 @@ import type { Authenticator } from "./Authenticator.ts"
 import * as Gate from "./Gate.ts"
 import type { HttpRequest, Sent } from "./HttpSender.ts"
 import { fits, type Memory } from "./Memory.ts"
+import * as Order from "./Order.ts"
 import * as Rate from "./Rate.ts"
 import { build } from "./Request.ts"
 import type { Signer } from "./Signer.ts"
@@ -161,6 +163,9 @@ export const make = (
   // Reserved, in the mailbox or in flight; true while the store has the row in `owed`.
   const held = new Map<DeliveryId, boolean>()
   const changed = Latch.makeUnsafe(true)
+  const order = Order.make()
+  // The last key that was read: the next reading goes on behind it, so that no key waits for others.
+  let lastKey = ""
   const bucket = context.buckets.get(webhook.id) ?? Rate.make()
 
   const gate = (now: number): Gate.Gate =>
@@ -196,6 +201,18 @@ export const make = (
     context.onEnded()
   }
 
+  /** Lets the next of a key go, or lets go of all of them: then the store says how it goes on. */
+  const advance = (delivery: DueDelivery, goesOn: boolean) => {
+    if (delivery.orderingKey === null) return
+    const next = goesOn ? order.next(delivery) : undefined
+    if (next !== undefined) {
+      mailbox.push(next)
+      return changed.openUnsafe()
+    }
+    order.end(delivery).forEach(release)
+    expect(clock.currentTimeMillisUnsafe(), false)
+  }
+
   /** Puts a delivery off whose handling met a defect, so that it cannot keep its lane busy. */
   const putOff = Effect.fnUntraced(function* (delivery: DueDelivery, cause: Cause.Cause<unknown>) {
     if (Cause.hasInterruptsOnly(cause)) return
@@ -203,6 +220,7 @@ export const make = (
     const dueAt = (yield* Clock.currentTimeMillis) + defectDelayMs
     yield* Effect.ignore(queue.park([delivery], dueAt))
     release(delivery)
+    advance(delivery, false)
     expect(dueAt, false)
   })
 
@@ -214,6 +232,11 @@ export const make = (
         Effect.sync(() => {
           release(delivery)
           if (verdict._tag === "Again") expect(verdict.at, false)
+          advance(
+            delivery,
+            verdict._tag === "Delivered" ||
+              (verdict._tag === "Exhausted" && !blocks(webhook.settings.ordering))
+          )
           if (verdict._tag === "Delivered" && ramp < webhook.settings.concurrency) {
             ramp++
             changed.openUnsafe()
@@ -255,12 +278,28 @@ export const make = (
     )
   }
 
+  /** Ends a delivery that is not worth sending any more, with the others of that kind at hand. */
+  const expire = Effect.fnUntraced(function* (first: DueDelivery, now: number) {
+    const others = mailbox.filter((delivery) => isExpired(delivery, now))
+    for (const delivery of others) mailbox.splice(mailbox.indexOf(delivery), 1)
+    const expired = [first, ...others]
+    yield* Effect.retry(queue.expire(expired), storeRetries)
+    for (const delivery of expired) {
+      release(delivery)
+      advance(delivery, true)
+    }
+  })
+
   /** Makes one attempt; answers false when the gate turned out to be closed. */
   const attempt = Effect.fnUntraced(
     function* (delivery: DueDelivery) {
       const now = yield* Clock.currentTimeMillis
       const { rate } = webhook.settings
       if (context.isDraining() || gate(now).workersMax === 0) return false
+      if (isExpired(delivery, now)) {
+        yield* expire(delivery, now)
+        return true
+      }
       if (rate !== null && !bucket.take(rate, now)) return false
       if (!context.takeAttempt()) return false
       const request = Result.flatMap(url, (url) => build(webhook, url, delivery, now, signer))
@@ -352,16 +391,22 @@ export const make = (
         now,
         limit: Math.max(1, limit),
         bytesMax: Math.max(1, Math.min(refillBytesMax, memory.heldBytesMax - memory.heldBytes)),
-        held: new Set(held.keys())
+        held: new Set(held.keys()),
+        keys: order.keys(),
+        after: lastKey
       })
       .pipe(
         Effect.onError(() => Effect.sync(() => expect(now, queued))),
         Effect.retry(storeRetries)
       )
+    let nextKey = lastKey
     for (const delivery of pulled.deliveries) {
       if (held.has(delivery.id)) continue
       hold(delivery, false)
-      mailbox.push(delivery)
+      if (order.admit(delivery)) mailbox.push(delivery)
+      if (delivery.orderingKey !== null && delivery.orderingKey > nextKey) {
+        nextKey = delivery.orderingKey
+      }
     }
     mailbox.push(...(followers ?? []))
     followers = null
@@ -369,6 +414,9 @@ export const make = (
     isShort = nextDueAt === null || nextDueAt > now
     if (isShort && joined === before) queued = false
     if (nextDueAt !== null) expect(nextDueAt, false)
+    // Having come to the end of the keys, it begins again with the first.
+    if (isShort && lastKey !== "") expect(now, false)
+    lastKey = isShort ? "" : nextKey
   })
 
   /** Empties the mailbox into the store, where it keeps its order and costs no memory. */
@@ -379,7 +427,10 @@ export const make = (
     const owed = parked.filter((delivery) => held.get(delivery.id) === true)
     const now = yield* Clock.currentTimeMillis
     if (owed.length > 0) yield* Effect.retry(queue.park(owed, now), storeRetries)
-    parked.forEach(release)
+    for (const delivery of parked) {
+      release(delivery)
+      order.end(delivery).forEach(release)
+    }
     expect(now, true)
   })
 
@@ -450,6 +501,8 @@ export const make = (
     },
     reserve: (delivery) => {
       const now = clock.currentTimeMillisUnsafe()
+      // What stands in an order is read from the store, where every one of its key stands.
+      if (delivery.orderingKey !== null) return false
       // What stands in line came first, and what the gate holds back needs no memory.
       if (queued || held.size >= mailboxMax || gate(now).workersMax === 0) return false
       // What has to wait for its turn for long waits where it costs no memory.
@@ -467,8 +520,14 @@ export const make = (
     drop: (id) => {
       for (const place of [mailbox, followers ?? []]) {
         const at = place.findIndex((delivery) => delivery.id === id)
-        if (at >= 0) place.splice(at, 1).forEach(release)
+        if (at < 0) continue
+        for (const delivery of place.splice(at, 1)) {
+          release(delivery)
+          advance(delivery, true)
+        }
       }
+      const behind = order.remove(id)
+      if (behind !== undefined) release(behind)
     },
     expect,
     wake: () => {
@@ -499,6 +558,9 @@ const waiting = {
 
 const wasMade = (sent: Option.Option<Sent>): boolean =>
   Option.isSome(sent) && sent.value.outcome._tag !== "NotSent"
+
+const isExpired = ({ message }: DueDelivery, now: number): boolean =>
+  message.expiresAt !== null && message.expiresAt <= now
 
 /** The outcome of an attempt for which there is no request that may be sent. */
 export const notSent = (refusal: Refused | UrlNotAllowed): Sent => ({

@@ -302,6 +302,8 @@ export class Lanes extends Context.Service<
           cancel: (tenantId, id) =>
             Effect.tap(queue.cancel(tenantId, id), (delivery) => {
               lanes.get(delivery.webhookId)?.drop(id)
+              // Others may have stood behind it.
+              expect(delivery.webhookId, clock.currentTimeMillisUnsafe())
               return Effect.andThen(
                 PubSub.publish(moved, delivery),
                 Metric.update(Metrics.deliveriesEnded.cancelled, 1)

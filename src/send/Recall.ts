@@ -47,7 +47,15 @@ export const recall = (
     (signed = exact
       ? signer.headers(input)
       : { "webhook-id": input.id, "webhook-timestamp": String(input.timestampSeconds) })
-  const delivery = { id, tenantId, webhookId, attempts: number - 1, tries: 0, message }
+  const delivery = {
+    id,
+    tenantId,
+    webhookId,
+    attempts: number - 1,
+    tries: 0,
+    orderingKey: null,
+    message
+  }
   const request = build(webhook, url, delivery, startedAt, { ...signer, headers })
   return Option.map(Result.getSuccess(request), (made) => ({
     exact,

@@ -58,6 +58,7 @@ export class Trials extends Context.Service<
           webhookId: webhook.id,
           attempts: 0,
           tries: 0,
+          orderingKey: null,
           message
         }
         const request = Result.flatMap(guard.url(webhook.url), (url) =>

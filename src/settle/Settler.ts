@@ -23,6 +23,7 @@ import {
 } from "effect"
 import { type Attempt, classify, describe, type Outcome } from "../domain/Attempt.ts"
 import type { Notice } from "../domain/Notice.ts"
+import { blocks } from "../domain/Ordering.ts"
 import { resolve } from "../domain/RetryPolicy.ts"
 import type { AttemptId, WebhookId } from "../domain/TypeId.ts"
 import type { Stop, Webhook, WebhookHealth } from "../domain/Webhook.ts"
@@ -154,7 +155,8 @@ export class Settler extends Context.Service<
             health: writes ? after : null,
             stop,
             notices:
-              raised.length === 0 ? noNotices : yield* noticesOf(raised, made, attempt, after)
+              raised.length === 0 ? noNotices : yield* noticesOf(raised, made, attempt, after),
+            ...orderOf(made, attempt)
           })
           if (Result.isFailure(written)) {
             // The next failure has to stop the webhook, as this one did not.
@@ -221,6 +223,19 @@ interface Known {
   /** Set while the webhook is being stopped, so that attempts still in flight do not repeat it. */
   stopping: boolean
 }
+
+/** What a settled delivery that stands in an order means to those behind it. */
+const orderOf = ({ delivery, webhook }: AttemptMade, { settled }: Attempt) =>
+  delivery.orderingKey === null || settled === null
+    ? none
+    : {
+        order: {
+          key: delivery.orderingKey,
+          blocks: settled === "exhausted" && blocks(webhook.settings.ordering)
+        }
+      }
+
+const none = {}
 
 /** What an attempt changes about a webhook. */
 interface Step {

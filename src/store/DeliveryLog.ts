@@ -95,6 +95,8 @@ export interface Settlement {
   readonly stop: Stop | null
   /** Operational messages that this raises; kept where the tenant has a webhook that wants some. */
   readonly notices: ReadonlyArray<Notice>
+  /** Set when this attempt settles a delivery that stands in the order of a key. */
+  readonly order?: Settlements.OrderSettled
 }
 
 /**

@@ -17,10 +17,10 @@ import { type Settled, storableHeaders } from "./Settlements.ts"
 /** Makes the methods of a DeliveryLog over the Maps; `settle` answers the states it left. */
 export const make = Effect.gen(function* () {
   const tables = yield* MemoryTables
-  const { attempts, owed, waiting, webhooks } = tables
+  const { attempts, blocked, owed, waiting, webhooks } = tables
 
   const settleOne = (
-    { attempt, stop, health, notices, tries }: Settled,
+    { attempt, stop, health, notices, order, tries }: Settled,
     versions: ReadonlyMap<WebhookId, number>
   ) => {
     const { deliveryId: id, nextAt, number, settled, tenantId, webhookId } = attempt
@@ -30,12 +30,23 @@ export const make = Effect.gen(function* () {
     if (isOwed || isOfRound) {
       if (settled === null) {
         const dueAt = nextAt ?? attempt.startedAt
-        waiting.set(id, { tenantId, webhookId, attempts: number, tries, dueAt })
+        waiting.set(id, {
+          tenantId,
+          webhookId,
+          attempts: number,
+          tries,
+          dueAt,
+          orderingKey: row?.orderingKey ?? null
+        })
       } else waiting.delete(id)
     } else if (row !== undefined && row.attempts < number) {
       waiting.set(id, { ...row, attempts: number })
     }
     const counts = isOwed || isOfRound
+    if (counts && settled === "delivered") blocked.delete(id)
+    if (counts && settled !== null && order?.blocks === true && webhooks.has(webhookId)) {
+      blocked.set(id, { tenantId, webhookId, orderingKey: order.key })
+    }
     const written = attempts.get(id) ?? []
     if (counts || !written.some((other) => other.number === number)) {
       const others = written.filter((other) => other.number !== number)

@@ -58,7 +58,9 @@ export class DeliveryQueue extends Context.Service<
     readonly owed: Effect.Effect<ReadonlyArray<OwedDelivery>, StoreError>
     /** Cancels what waits for webhooks that exist no more, as when a publish met a deletion. */
     readonly abandon: (webhookIds: ReadonlyArray<WebhookId>) => Effect.Effect<void, StoreError>
-    /** Cancels a delivery that is not final. */
+    /** Cancels deliveries that are not final, with the reason `expired`. */
+    readonly expire: (deliveries: ReadonlyArray<OwedDelivery>) => Effect.Effect<void, StoreError>
+    /** Cancels a delivery that is not final, or one that is exhausted and blocks its ordering key. */
     readonly cancel: (
       tenantId: TenantId,
       id: DeliveryId
@@ -104,6 +106,10 @@ export interface PullRequest {
   readonly bytesMax: number
   /** Deliveries that the lane holds already and that shall not be read again. */
   readonly held: ReadonlySet<DeliveryId>
+  /** Ordering keys of which the lane holds deliveries: none of them is read. */
+  readonly keys: ReadonlyArray<string>
+  /** Only ordering keys after this one are read; empty for all of them. */
+  readonly after: string
 }
 
 /** What a lane got. */
@@ -125,6 +131,8 @@ export interface DueDelivery extends OwedDelivery {
   /** Attempts made in all, and in the present round. */
   readonly attempts: number
   readonly tries: number
+  /** The key in whose order it stands at this webhook, or null: it comes from the store alone then. */
+  readonly orderingKey: string | null
   readonly message: OutgoingMessage
 }
 
@@ -201,6 +209,27 @@ const make = Effect.gen(function* () {
     Effect.mapError(StoreError.from("DeliveryQueue.park"))
   )
 
+  const expire = Effect.fn("DeliveryQueue.expire")(
+    function* (deliveries: ReadonlyArray<OwedDelivery>) {
+      const ids = uuids(deliveries.map(({ id }) => toUuid(id)))
+      const now = yield* Clock.currentTimeMillis
+      yield* sql`
+        with owed_ones as (
+          delete from owed where delivery_id = any (${ids})
+          returning delivery_id, tenant_id, webhook_id, 0 as attempts
+        ), waiting_ones as (
+          delete from waiting where delivery_id = any (${ids})
+          returning delivery_id, tenant_id, webhook_id, attempts
+        ), unblocked as (
+          delete from blocked_key where delivery_id = any (${ids})
+        )
+        insert into cancelled (delivery_id, tenant_id, webhook_id, attempts, cancelled_at, reason)
+        select ones.*, ${instant(now)}, 'expired'
+        from (select * from owed_ones union all select * from waiting_ones) as ones`
+    },
+    Effect.mapError(StoreError.from("DeliveryQueue.expire"))
+  )
+
   const owed = Effect.suspend(
     () => sql<OwedRow>`select delivery_id, tenant_id, webhook_id from owed order by delivery_id`
   ).pipe(
@@ -249,10 +278,21 @@ const make = Effect.gen(function* () {
           ), waiting_one as (
             delete from waiting where delivery_id = ${delivery} and tenant_id = ${tenant}
             returning webhook_id, attempts
+          ), unblocked as (
+            delete from blocked_key where delivery_id = ${delivery} and tenant_id = ${tenant}
+            returning webhook_id
+          ), exhausted_one as (
+            update attempt set settled = null
+            where delivery_id = ${delivery} and settled = 'exhausted'
+              and exists (select from unblocked)
+            returning webhook_id, number as attempts
           )
           insert into cancelled (delivery_id, tenant_id, webhook_id, attempts, cancelled_at)
           select ${delivery}, ${tenant}, webhook_id, attempts, ${instant(now)}
-          from (select * from owed_one union all select * from waiting_one) as one
+          from (
+            select * from owed_one union all select * from waiting_one
+            union all select * from exhausted_one
+          ) as one
           returning 1`
         const found = yield* get(tenantId, id)
         if (done.length > 0) return found
@@ -295,10 +335,11 @@ const make = Effect.gen(function* () {
             where delivery_id = ${delivery} and webhook_id in (select id from alive)
             returning webhook_id, attempts
           ), reopened as (
-            insert into waiting (delivery_id, tenant_id, webhook_id, attempts, tries, due_at)
+            insert into waiting (delivery_id, tenant_id, webhook_id, attempts, tries, due_at,
+              ordering_key)
             select ${delivery}, ${tenant}, webhook_id, greatest(attempts, (
               select max(number) from attempt where delivery_id = ${delivery}
-            )), 0, ${instant(now)}
+            )), 0, ${instant(now)}, order_of(${delivery}, webhook_id)
             from (select * from unsettled union all select * from uncancelled) as one
             returning 1
           )
@@ -316,7 +357,7 @@ const make = Effect.gen(function* () {
     Effect.mapError(StoreError.from("DeliveryQueue.redeliver"))
   )
 
-  return DeliveryQueue.of({ recover, agenda, pull, park, owed, abandon, cancel, redeliver })
+  return DeliveryQueue.of({ recover, agenda, pull, park, owed, expire, abandon, cancel, redeliver })
 })
 
 interface OwedRow {

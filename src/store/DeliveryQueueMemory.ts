@@ -6,16 +6,17 @@ import { Clock, Effect } from "effect"
 import { DeliveryNotFound, DeliveryStateConflict, isFinal } from "../domain/Delivery.ts"
 import { type DeliveryId, messageOf, type TenantId, type WebhookId } from "../domain/TypeId.ts"
 import * as MemoryDeliveries from "./MemoryDeliveries.ts"
-import { MemoryTables, type OwedRow, type WaitingRow } from "./MemoryTables.ts"
+import { runMax } from "./DuePull.ts"
+import { MemoryTables, orderOf, type OwedRow, type WaitingRow } from "./MemoryTables.ts"
 
 /** Makes the methods of a DeliveryQueue over the Maps. */
 export const make = Effect.gen(function* () {
   const tables = yield* MemoryTables
-  const { attempts, cancelled, messages, owed, waiting, webhooks } = tables
+  const { attempts, blocked, cancelled, messages, owed, waiting, webhooks } = tables
 
   const wait = (id: DeliveryId, { tenantId, webhookId }: OwedRow, dueAt: number) => {
     owed.delete(id)
-    waiting.set(id, { tenantId, webhookId, attempts: 0, tries: 0, dueAt })
+    waiting.set(id, { tenantId, webhookId, attempts: 0, tries: 0, dueAt, orderingKey: null })
   }
 
   const get = (tenantId: TenantId, id: DeliveryId) =>
@@ -44,16 +45,20 @@ export const make = Effect.gen(function* () {
     readonly limit: number
     readonly bytesMax: number
     readonly held: ReadonlySet<DeliveryId>
+    readonly keys: ReadonlyArray<string>
+    readonly after: string
   }) =>
     Effect.sync(() => {
       const { bytesMax, held, limit, now, webhookId } = request
-      const rows = [...waiting]
-        .filter(([id, row]) => row.webhookId === webhookId && !held.has(id))
-        .sort(byDueTime)
+      const all = [...waiting].filter(([, row]) => row.webhookId === webhookId)
+      const free = all
+        .filter(([id, row]) => row.orderingKey === null && !held.has(id))
+        .map(([id, row]): Sorted => ({ id, row, sortAt: row.dueAt }))
+      const rows = [...free, ...runs(all, request), ...later(all, now)].sort(bySort)
       const deliveries = []
       let bytes = 0
-      for (const [id, row] of rows) {
-        const { attempts, dueAt, tenantId, tries } = row
+      for (const { id, row } of rows) {
+        const { attempts, dueAt, orderingKey: key, tenantId, tries } = row
         if (dueAt > now || deliveries.length === limit) return { deliveries, nextDueAt: dueAt }
         const message = messages.get(messageOf(id))
         if (message === undefined) continue
@@ -69,7 +74,15 @@ export const make = Effect.gen(function* () {
           expiresAt,
           createdAt
         }
-        deliveries.push({ id, tenantId, webhookId, attempts, tries, message: outgoing })
+        deliveries.push({
+          id,
+          tenantId,
+          webhookId,
+          attempts,
+          tries,
+          orderingKey: key,
+          message: outgoing
+        })
       }
       return { deliveries, nextDueAt: null }
     })
@@ -84,6 +97,58 @@ export const make = Effect.gen(function* () {
       }
     })
 
+  /** The runs of deliveries that may go out, each beginning with the first one of its key. */
+  const runs = (
+    all: ReadonlyArray<readonly [DeliveryId, WaitingRow]>,
+    {
+      after,
+      keys,
+      now,
+      webhookId
+    }: {
+      readonly after: string
+      readonly keys: ReadonlyArray<string>
+      readonly now: number
+      readonly webhookId: WebhookId
+    }
+  ) => {
+    const lines = new Map<string, Array<readonly [DeliveryId, WaitingRow]>>()
+    for (const [id, row] of all.toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+      const key = row.orderingKey
+      if (key === null || key <= after || keys.includes(key)) continue
+      const line = lines.get(key)
+      if (line === undefined) lines.set(key, [[id, row]])
+      else line.push([id, row])
+    }
+    return [...lines].flatMap(([key, line]) => {
+      const blocking = [...blocked]
+        .filter(([, row]) => row.webhookId === webhookId && row.orderingKey === key)
+        .map(([id]) => id)
+      const notDue = line.findIndex(
+        ([id, row]) => row.dueAt > now || blocking.some((first) => first < id)
+      )
+      const sortAt = line[0]![1].dueAt
+      return line
+        .slice(0, Math.min(runMax, notDue < 0 ? runMax : notDue))
+        .map(([id, row]): Sorted => ({ id, row, sortAt }))
+    })
+  }
+
+  const expire = (deliveries: ReadonlyArray<{ readonly id: DeliveryId }>) =>
+    Effect.map(Clock.currentTimeMillis, (cancelledAt) => {
+      for (const { id } of deliveries) {
+        const row = waiting.get(id) ?? owed.get(id)
+        if (row === undefined) continue
+        const { tenantId, webhookId } = row
+        const made = waiting.get(id)?.attempts ?? 0
+        owed.delete(id)
+        waiting.delete(id)
+        blocked.delete(id)
+        const reason = "expired"
+        cancelled.set(id, { tenantId, webhookId, attempts: made, cancelledAt, reason })
+      }
+    })
+
   const abandon = (webhookIds: ReadonlyArray<WebhookId>) =>
     Effect.map(Clock.currentTimeMillis, (cancelledAt) => {
       for (const [id, { attempts, tenantId, webhookId }] of waiting) {
@@ -95,12 +160,18 @@ export const make = Effect.gen(function* () {
 
   const cancel = Effect.fnUntraced(function* (tenantId: TenantId, id: DeliveryId) {
     const found = yield* get(tenantId, id)
-    if (isFinal(found.status)) {
+    const isBlocking = blocked.delete(id)
+    if (isFinal(found.status) && !isBlocking) {
       return yield* new DeliveryStateConflict({ deliveryStatus: found.status })
     }
     const { webhookId } = found
     const cancelledAt = yield* Clock.currentTimeMillis
-    const made = waiting.get(id)?.attempts ?? 0
+    const written = attempts.get(id) ?? []
+    const made = waiting.get(id)?.attempts ?? written.at(-1)?.number ?? 0
+    attempts.set(
+      id,
+      written.map((attempt) => ({ ...attempt, settled: null }))
+    )
     owed.delete(id)
     waiting.delete(id)
     cancelled.set(id, { tenantId, webhookId, attempts: made, cancelledAt })
@@ -122,7 +193,8 @@ export const make = Effect.gen(function* () {
       written.map((attempt) => ({ ...attempt, settled: null }))
     )
     cancelled.delete(id)
-    waiting.set(id, { tenantId, webhookId, attempts: made, tries: 0, dueAt })
+    const orderingKey = orderOf(tables, id, webhookId)
+    waiting.set(id, { tenantId, webhookId, attempts: made, tries: 0, dueAt, orderingKey })
     return yield* get(tenantId, id)
   })
 
@@ -132,13 +204,31 @@ export const make = Effect.gen(function* () {
     pull,
     park,
     owed: Effect.sync(() => [...owed].map(([id, row]) => ({ id, ...row }))),
+    expire,
     abandon,
     cancel,
     redeliver
   }
 })
 
-const byDueTime = (
-  [a, { dueAt: aDueAt }]: readonly [DeliveryId, WaitingRow],
-  [b, { dueAt: bDueAt }]: readonly [DeliveryId, WaitingRow]
-): number => aDueAt - bDueAt || (a < b ? -1 : 1)
+interface Sorted {
+  readonly id: DeliveryId
+  readonly row: WaitingRow
+  readonly sortAt: number
+}
+
+/** The one of those in an order that falls due next. */
+const later = (
+  all: ReadonlyArray<readonly [DeliveryId, WaitingRow]>,
+  now: number
+): ReadonlyArray<Sorted> =>
+  all
+    .filter(([, row]) => row.orderingKey !== null && row.dueAt > now)
+    .map(([id, row]) => ({ id, row, sortAt: row.dueAt }))
+    .sort(bySort)
+    .slice(0, 1)
+
+const bySort = (a: Sorted, b: Sorted): number => {
+  const [aKey, bKey] = [a.row.orderingKey ?? "", b.row.orderingKey ?? ""]
+  return a.sortAt - b.sortAt || (aKey === bKey ? (a.id < b.id ? -1 : 1) : aKey < bKey ? -1 : 1)
+}

@@ -30,6 +30,7 @@ export interface DeliveryRow {
   readonly class: string | null
   readonly settled_at: Date | null
   readonly held: boolean | null
+  readonly reason: "expired" | null
   readonly type: string | null
   readonly last_number: number | null
   readonly last_status_code: number | null
@@ -100,9 +101,17 @@ export const deliveryOf = (tenantId: TenantId, row: DeliveryRow): Delivery => {
     lastStatusCode: row.status_code ?? row.last_status_code,
     lastClass: row.class ?? row.last_class,
     createdAt: createdAt(id),
-    settledAt: row.settled_at?.getTime() ?? null
+    settledAt: row.settled_at?.getTime() ?? null,
+    ...(row.reason === null ? {} : { reason: row.reason })
   }
 }
+
+/** Whether an exhausted delivery keeps this one back, which stands behind it under its key. */
+const isBlocked = `(d.state in ('pending', 'waiting') and exists (
+  select from waiting t join blocked_key b
+    on b.webhook_id = t.webhook_id and b.ordering_key = t.ordering_key
+  where t.delivery_id = d.delivery_id and b.delivery_id < t.delivery_id
+))`
 
 /** Merges pages of sources and adds what only the rows that are shown need. */
 const shown = (
@@ -116,11 +125,13 @@ const shown = (
   const pages = branches.reduce((merged, branch) => sql`${merged} union all ${branch}`)
   // A limit in each join keeps the planner from joining whole tables.
   return sql<DeliveryRow>`
-    select d.*, w.held, m.type, l.number as last_number, l.status_code as last_status_code,
+    select d.*, w.held, (
+        select c.reason from cancelled c where d.state = 'cancelled' and c.delivery_id = d.delivery_id
+      ) as reason, m.type, l.number as last_number, l.status_code as last_status_code,
       l.class as last_class
     from (select * from (${pages}) p order by delivery_id ${way} limit ${int(limit)}) d
     left join lateral (
-      select ${sql.literal(isHeld)} as held
+      select ${sql.literal(isHeld)} or ${sql.literal(isBlocked)} as held
       from ${sql.literal(withHealth)} where w.id = d.webhook_id limit 1
     ) w on true
     left join lateral (

@@ -3,7 +3,7 @@
  */
 import type { Delivery, DeliveryStatus } from "../domain/Delivery.ts"
 import { createdAt, type DeliveryId, messageOf, type WebhookId } from "../domain/TypeId.ts"
-import type { MemoryTables, OwedRow } from "./MemoryTables.ts"
+import type { MemoryTables, OwedRow, WaitingRow } from "./MemoryTables.ts"
 
 type Tables = MemoryTables["Service"]
 
@@ -13,7 +13,7 @@ export const find = (tables: Tables, id: DeliveryId): Delivery | undefined => {
   const last = attempts.at(-1)
   const show = (
     { tenantId, webhookId }: OwedRow,
-    state: Pick<Delivery, "status" | "attempts" | "nextAttemptAt" | "settledAt">,
+    state: Pick<Delivery, "status" | "attempts" | "nextAttemptAt" | "settledAt" | "reason">,
     shown = last
   ): Delivery => {
     const messageId = messageOf(id)
@@ -39,7 +39,9 @@ export const find = (tables: Tables, id: DeliveryId): Delivery | undefined => {
   }
   const waiting = tables.waiting.get(id)
   if (waiting !== undefined) {
-    const status = open(waiting.webhookId, waiting.attempts === 0 ? "pending" : "waiting")
+    const status = isBlocked(tables, id, waiting)
+      ? "held"
+      : open(waiting.webhookId, waiting.attempts === 0 ? "pending" : "waiting")
     const count = Math.max(waiting.attempts, last?.number ?? 0)
     return show(waiting, {
       status,
@@ -54,7 +56,8 @@ export const find = (tables: Tables, id: DeliveryId): Delivery | undefined => {
       status: "cancelled",
       attempts: Math.max(cancelled.attempts, last?.number ?? 0),
       nextAttemptAt: null,
-      settledAt: cancelled.cancelledAt
+      settledAt: cancelled.cancelledAt,
+      ...(cancelled.reason === undefined ? {} : { reason: cancelled.reason })
     })
   }
   const final = attempts.find(({ settled }) => settled !== null)
@@ -80,6 +83,13 @@ export const ids = (tables: Tables): ReadonlyArray<DeliveryId> => [
     ...tables.cancelled.keys()
   ])
 ]
+
+const isBlocked = ({ blocked }: Tables, id: DeliveryId, row: WaitingRow): boolean =>
+  row.orderingKey !== null &&
+  [...blocked].some(
+    ([first, { orderingKey, webhookId }]) =>
+      webhookId === row.webhookId && orderingKey === row.orderingKey && first < id
+  )
 
 const isHeld = ({ hold, webhooks }: Tables, id: WebhookId): boolean => {
   const webhook = webhooks.get(id)

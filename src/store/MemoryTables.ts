@@ -12,15 +12,16 @@ import type { Decision } from "../domain/Routing.ts"
 import type { ApiKey, Tenant } from "../domain/Tenant.ts"
 import type { Notice } from "../domain/Notice.ts"
 import type { Redelivery } from "../domain/Redelivery.ts"
-import type {
-  DeliveryId,
-  EventTypeId,
-  KeyId,
-  MessageId,
-  NoticeId,
-  RedeliveryId,
-  TenantId,
-  WebhookId
+import {
+  type DeliveryId,
+  type EventTypeId,
+  type KeyId,
+  type MessageId,
+  messageOf,
+  type NoticeId,
+  type RedeliveryId,
+  type TenantId,
+  type WebhookId
 } from "../domain/TypeId.ts"
 import type { Webhook } from "../domain/Webhook.ts"
 
@@ -49,6 +50,8 @@ export class MemoryTables extends Context.Service<
     /** In the order of their numbers. */
     readonly attempts: Map<DeliveryId, Array<Attempt>>
     readonly cancelled: Map<DeliveryId, CancelledRow>
+    /** The ordering keys that exhausted deliveries block. */
+    readonly blocked: Map<DeliveryId, BlockedRow>
     /** The hold of everything, while there is one. */
     readonly hold: Map<"all", Hold>
     readonly redeliveries: Map<RedeliveryId, RedeliveryRow>
@@ -71,6 +74,7 @@ export class MemoryTables extends Context.Service<
       waiting: new Map(),
       attempts: new Map(),
       cancelled: new Map(),
+      blocked: new Map(),
       hold: new Map(),
       redeliveries: new Map(),
       notices: new Map()
@@ -96,12 +100,18 @@ export interface WaitingRow extends OwedRow {
   readonly tries: number
   /** Epoch milliseconds. */
   readonly dueAt: number
+  readonly orderingKey: string | null
 }
 
 export interface CancelledRow extends OwedRow {
   readonly attempts: number
   /** Epoch milliseconds. */
   readonly cancelledAt: number
+  readonly reason?: "expired"
+}
+
+export interface BlockedRow extends OwedRow {
+  readonly orderingKey: string
 }
 
 /** A job, and how far it came in the range of deliveries that it walks. */
@@ -111,6 +121,16 @@ export interface RedeliveryRow {
   readonly below: DeliveryId
   readonly passed: DeliveryId
 }
+
+/** Names the key in whose order a delivery stands that is sent again, or null. */
+export const orderOf = (
+  { messages, webhooks }: MemoryTables["Service"],
+  id: DeliveryId,
+  webhookId: WebhookId
+): string | null =>
+  webhooks.get(webhookId)?.settings.ordering === "none"
+    ? null
+    : (messages.get(messageOf(id))?.orderingKey ?? null)
 
 /** Joins a tenant and a caller's key to one key of a Map. */
 export const pairKey = (tenantId: TenantId, key: string): string => `${tenantId}/${key}`

@@ -25,6 +25,8 @@ export interface Insertion {
     readonly id: DeliveryId
     readonly webhookId: WebhookId
     readonly dueAt: number | null
+    /** The key in whose order it stands at this webhook; only one that has a due time has one. */
+    readonly orderingKey?: string | null
   }>
 }
 
@@ -43,7 +45,7 @@ export const statement = (
   const special = batch.filter(isSpecial)
   return special.length === 0
     ? [textOfPlain, parameters]
-    : [textOfAll, [...parameters, ...specialParameters(special)]]
+    : [textOfAll, [...parameters, ...specialParameters(special), orderParameter(batch)]]
 }
 
 /** Tells whether there is more to say about a message than about most. */
@@ -59,6 +61,7 @@ const textWith = (special: {
   readonly columns: string
   readonly values: string
   readonly join: string
+  readonly order: { readonly column: string; readonly parameter: string }
 }) => `
 with keyed as (
   insert into idempotency (tenant_id, key, digest, resource_id, created_at)
@@ -92,23 +95,30 @@ with keyed as (
     as d (delivery_id, message_id, tenant_id, webhook_id)
   where message_id not in (select id from rejected)
 ), backlog as (
-  insert into waiting (delivery_id, tenant_id, webhook_id, due_at)
-  select delivery_id, tenant_id, webhook_id, due_at
-  from unnest($24::uuid[], $25::uuid[], $26::uuid[], $27::uuid[], $28::timestamptz[])
-    as d (delivery_id, message_id, tenant_id, webhook_id, due_at)
+  insert into waiting (delivery_id, tenant_id, webhook_id, due_at${special.order.column})
+  select delivery_id, tenant_id, webhook_id, due_at${special.order.column}
+  from unnest($24::uuid[], $25::uuid[], $26::uuid[], $27::uuid[],
+    $28::timestamptz[]${special.order.parameter})
+    as d (delivery_id, message_id, tenant_id, webhook_id, due_at${special.order.column})
   where message_id not in (select id from rejected)
 )
 select id from rejected`
 
 // Most batches are of messages that say nothing special, and do not pay for those that do.
-const textOfPlain = textWith({ columns: "", values: "", join: "" })
+const textOfPlain = textWith({
+  columns: "",
+  values: "",
+  join: "",
+  order: { column: "", parameter: "" }
+})
 const textOfAll = textWith({
   columns: ", ordering_key, channels, deliver_at, expires_at, routing",
   values: ", s.ordering_key, s.channels::text[], s.deliver_at, s.expires_at, s.routing",
   join: `
     left join unnest($29::uuid[], $30::text[], $31::text[], $32::timestamptz[], $33::timestamptz[],
       $34::text[]) as s (id, ordering_key, channels, deliver_at, expires_at, routing)
-      on s.id = m.id`
+      on s.id = m.id`,
+  order: { column: ", ordering_key", parameter: ", $35::text[]" }
 })
 
 type Uuids = ReadonlyArray<string>
@@ -177,6 +187,16 @@ const channelsText = (channels: ReadonlyArray<string>): string | null =>
   channels.length === 0
     ? null
     : `{${channels.map((one) => `"${storable(one).replaceAll(/["\\]/g, "\\$&")}"`).join(",")}}`
+
+/** The ordering keys of the deliveries of the backlog, in their order. */
+const orderParameter = (batch: ReadonlyArray<Insertion>) =>
+  texts(
+    batch.flatMap(({ deliveries }) =>
+      deliveries.flatMap(({ dueAt, orderingKey }) =>
+        dueAt === null ? [] : [storableOrNull(orderingKey ?? null)]
+      )
+    )
+  )
 
 const deliveryParameters = (batch: ReadonlyArray<Insertion>, tenants: Uuids, ids: Uuids) => {
   const held: Columns = { deliveries: [], messages: [], tenants: [], webhooks: [] }

@@ -41,10 +41,18 @@ export const make = Effect.gen(function* () {
     if (uid !== null) uids.set(uid, row)
     messages.set(message.id, message)
     if (insertion.decisions.length > 0) decisions.set(message.id, insertion.decisions)
-    for (const { dueAt, id, webhookId } of deliveries) {
+    for (const { dueAt, id, orderingKey = null, webhookId } of deliveries) {
       const { tenantId } = message
       if (dueAt === null) owed.set(id, { tenantId, webhookId })
-      else waiting.set(id, { tenantId, webhookId, attempts: 0, tries: 0, dueAt })
+      else
+        waiting.set(id, {
+          tenantId,
+          webhookId,
+          attempts: 0,
+          tries: 0,
+          dueAt,
+          orderingKey: storableOrNull(orderingKey)
+        })
     }
     return { _tag: "Inserted" } as const
   }

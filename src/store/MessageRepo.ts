@@ -91,6 +91,8 @@ export interface NewDelivery {
   readonly webhookId: WebhookId
   /** Epoch milliseconds at which a lane shall read it back, or null when memory keeps it. */
   readonly dueAt: number | null
+  /** The key in whose order it stands at this webhook; only one that has a due time has one. */
+  readonly orderingKey?: string | null
 }
 
 /** What became of a message that was to be written. */

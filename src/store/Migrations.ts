@@ -46,6 +46,7 @@ const files = [
   "0006_routing",
   "0007_redelivery",
   "0008_notices",
+  "0009_ordering",
   "0010_lists"
 ]
 

@@ -22,7 +22,7 @@ import {
 } from "../domain/TypeId.ts"
 import * as IdRange from "./IdRange.ts"
 import * as MemoryDeliveries from "./MemoryDeliveries.ts"
-import { MemoryTables, pairKey, type RedeliveryRow } from "./MemoryTables.ts"
+import { MemoryTables, orderOf, pairKey, type RedeliveryRow } from "./MemoryTables.ts"
 import { storableOrNull } from "./Parameters.ts"
 import { rangeOf, unfinishedMax } from "./RedeliveryRows.ts"
 
@@ -134,7 +134,9 @@ export const make = Effect.gen(function* () {
       written.map((attempt) => ({ ...attempt, settled: null }))
     )
     cancelled.delete(id)
-    waiting.set(id, { tenantId: job.tenantId, webhookId, attempts: made, tries: 0, dueAt })
+    const orderingKey = orderOf(tables, id, webhookId)
+    const { tenantId } = job
+    waiting.set(id, { tenantId, webhookId, attempts: made, tries: 0, dueAt, orderingKey })
   }
 
   const step = Effect.fnUntraced(function* (

@@ -199,10 +199,11 @@ export const make = (sql: SqlClient, epoch: number) => {
             where a.delivery_id = w.delivery_id and a.number = w.number and a.settled is not null
             returning a.delivery_id, a.webhook_id, a.number as attempts`
       }), due as (
-        insert into waiting (delivery_id, tenant_id, webhook_id, attempts, tries, due_at)
+        insert into waiting (delivery_id, tenant_id, webhook_id, attempts, tries, due_at,
+          ordering_key)
         select delivery_id, ${uuid(job.tenant_id)}, webhook_id, greatest(attempts, (
           select max(number) from attempt a where a.delivery_id = reopened.delivery_id
-        )), 0, ${instant(now)} from reopened
+        )), 0, ${instant(now)}, order_of(delivery_id, webhook_id) from reopened
         returning webhook_id
       ), walk as (
         select (select count(*) from page) < ${int(limit)} as is_over,

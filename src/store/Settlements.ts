@@ -43,6 +43,13 @@ export interface Settled {
   readonly health: WebhookHealth | null
   readonly stop: Stop | null
   readonly notices: ReadonlyArray<Notice>
+  readonly order?: OrderSettled
+}
+
+/** The ordering key of a delivery that is settled, and whether it keeps back those behind it. */
+export interface OrderSettled {
+  readonly key: string
+  readonly blocks: boolean
 }
 
 /** What the statement answers: who owns the deliveries, and those of which no row counted this. */
@@ -59,13 +66,17 @@ export const statement = (
 ): readonly [text: string, parameters: ReadonlyArray<unknown>] => {
   const parameters = [long(epoch), ...attemptParameters(batch)]
   const notices = batch.flatMap((settled) => settled.notices)
-  if (notices.length === 0 && batch.every(({ stop, health }) => health === null && stop === null)) {
+  const ordered = batch.filter(({ order }) => order !== undefined)
+  const isPlain = notices.length === 0 && ordered.length === 0
+  if (isPlain && batch.every(({ stop, health }) => health === null && stop === null)) {
     return [textOfDeliveries, parameters]
   }
   const all = [...parameters, ...healthParameters(batch), ...stopParameters(batch)]
-  return notices.length === 0
-    ? [textOfAll, all]
-    : [textOfNotices, [...all, ...noticeParameters(notices)]]
+  if (isPlain) return [textOfAll, all]
+  const withNotices = [...all, ...noticeParameters(notices)]
+  return ordered.length === 0
+    ? [textOfNotices, withNotices]
+    : [textOfOrdered, [...withNotices, ...orderParameters(ordered)]]
 }
 
 /** Writes what a batch does to webhooks. */
@@ -105,6 +116,19 @@ const noticesText = `, noticed as (
     select from webhook w where w.tenant_id = n.tenant_id and wants_operational(w.event_types)
   )
   on conflict (id) do nothing
+)`
+
+/** Writes what settled deliveries mean to those behind them under their ordering key. */
+const ordersText = `, blocking as (
+  insert into blocked_key (delivery_id, tenant_id, webhook_id, ordering_key)
+  select b.* from unnest($37::uuid[], $38::uuid[], $39::uuid[], $40::text[])
+    as b (delivery_id, tenant_id, webhook_id, ordering_key)
+  where b.delivery_id in (select delivery_id from kept)
+    and exists (select from webhook where id = b.webhook_id)
+  on conflict do nothing
+), unblocking as (
+  delete from blocked_key
+  where delivery_id = any ($41) and delivery_id in (select delivery_id from kept)
 )`
 
 /** `webhooks` is a part before the rest, and what makes the rest wait for its locks. */
@@ -179,6 +203,7 @@ const withWebhooks = {
 }
 const textOfAll = textWith(withWebhooks)
 const textOfNotices = textWith(withWebhooks, noticesText)
+const textOfOrdered = textWith(withWebhooks, noticesText + ordersText)
 
 const attemptParameters = (batch: ReadonlyArray<Settled>) => [
   uuids(batch.map(({ attempt }) => toUuid(attempt.deliveryId))),
@@ -231,6 +256,18 @@ const healthParameters = (batch: ReadonlyArray<Settled>) => {
     instants(healths.map((health) => health.circuitOpenUntil)),
     ints(healths.map((health) => health.circuitOpenings)),
     instants(healths.map((health) => health.throttledUntil))
+  ]
+}
+
+const orderParameters = (ordered: ReadonlyArray<Settled>) => {
+  const blocking = ordered.filter(({ order }) => order?.blocks === true)
+  const delivered = ordered.filter(({ attempt }) => attempt.settled === "delivered")
+  return [
+    uuids(blocking.map(({ attempt }) => toUuid(attempt.deliveryId))),
+    uuids(blocking.map(({ attempt }) => toUuid(attempt.tenantId))),
+    uuids(blocking.map(({ attempt }) => toUuid(attempt.webhookId))),
+    texts(blocking.map(({ order }) => order?.key ?? null)),
+    uuids(delivered.map(({ attempt }) => toUuid(attempt.deliveryId)))
   ]
 }
 

@@ -32,6 +32,7 @@ const defaults = {
   onFailure: {},
   concurrency: 10,
   rate: null,
+  ordering: "none",
   circuit: { failures: 5, openMs: 30_000, openMsMax: 600_000 },
   disableAfter: { durationMs: 432_000_000 },
   alertAt: [3, 5, 10]
@@ -84,6 +85,7 @@ describe("WebhookSettings", () => {
       onFailure: { status_4xx: "exhaust", blocked: "pause" },
       concurrency: 256,
       rate: { limit: 1, perMs: 86_400_000 },
+      ordering: { by: "key", onExhausted: "park" },
       circuit: { failures: 1_000, openMs: 1, openMsMax: 86_400_000 },
       disableAfter: {},
       alertAt: []

@@ -37,7 +37,8 @@ describe("/v1/deliveries", () => {
           lastStatusCode: 503,
           lastClass: "status_5xx",
           createdAt: "1970-01-01T00:00:01.000Z",
-          settledAt: "1970-01-01T00:00:02.000Z"
+          settledAt: "1970-01-01T00:00:02.000Z",
+          reason: null
         })
         const listed = yield* call("GET", "/v1/deliveries")
         assert.deepStrictEqual(listed.json.data, [shown])

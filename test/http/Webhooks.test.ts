@@ -50,6 +50,7 @@ describe("/v1/webhooks", () => {
           onFailure: {},
           concurrency: 10,
           rate: null,
+          ordering: "none",
           circuit: { failures: 5, openMs: 30_000, openMsMax: 600_000, state: "closed" },
           disableAfter: { durationMs: 432_000_000 },
           alertAt: [3, 5, 10],
@@ -89,6 +90,7 @@ describe("/v1/webhooks", () => {
           onFailure: { status_4xx: "exhaust", tls: "pause", dns: "disable", auth: "retry" },
           concurrency: 3,
           rate: { limit: 100, perMs: 60_000 },
+          ordering: { by: "key", onExhausted: "park" },
           circuit: { failures: 2, openMs: 10, openMsMax: 20 },
           disableAfter: { failures: 9 },
           alertAt: [1]
@@ -156,6 +158,7 @@ describe("/v1/webhooks", () => {
           [{ clientErrors: "ignore" }, ["/clientErrors"]],
           [{ rate: { limit: 0, perMs: 1 } }, ["/rate/limit"]],
           [{ rate: { limit: 1 } }, ["/rate/perMs"]],
+          [{ ordering: "fifo" }, ["/ordering"]],
           [{ onFailure: { status_2xx: "exhaust" } }, ["/onFailure/status_2xx"]],
           [{ onFailure: { tls: "ignore" } }, ["/onFailure/tls"]],
           [

@@ -65,6 +65,7 @@ const attempt = Effect.fnUntraced(function* (
     webhookId: webhook.id,
     attempts,
     tries: attempts,
+    orderingKey: null,
     message
   }
   return build(webhook, new URL(webhook.url), delivery, now, yield* Signer)

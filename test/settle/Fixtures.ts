@@ -53,6 +53,7 @@ export const deliveryOf = (n: number, tries = 0): DueDelivery => ({
   webhookId: idOf("webhook", 1),
   attempts: tries,
   tries,
+  orderingKey: null,
   message: {
     id: idOf("message", n),
     type: "invoice.paid",

@@ -72,7 +72,14 @@ const attemptsOf = (tenantId: TenantId, id: DeliveryId) =>
 /** Reads what waits for a webhook: ids, counts and due times, in the order of their pulling. */
 const waitingFor = Effect.fnUntraced(function* (webhookId: WebhookId) {
   const queue = yield* DeliveryQueue
-  const request = { webhookId, limit: 1_000, bytesMax: 1e9, held: new Set<DeliveryId>() }
+  const request = {
+    webhookId,
+    limit: 1_000,
+    bytesMax: 1e9,
+    held: new Set<DeliveryId>(),
+    keys: [],
+    after: ""
+  }
   const { deliveries } = yield* queue.pull({ ...request, now: 1e12 })
   const due = yield* Effect.forEach(deliveries, ({ id, tenantId }) => find(tenantId, id))
   return deliveries.map(({ attempts, id, tries }, i) => ({

@@ -94,7 +94,16 @@ const history = Effect.fnUntraced(function* () {
     )
   const pull = (webhookId: WebhookId, more: Partial<{ limit: number; bytesMax: number }> = {}) =>
     DeliveryQueue.use((queue) =>
-      queue.pull({ webhookId, now: 50_000, limit: 1_000, bytesMax: 1e9, held: new Set(), ...more })
+      queue.pull({
+        webhookId,
+        now: 50_000,
+        limit: 1_000,
+        bytesMax: 1e9,
+        held: new Set(),
+        keys: [],
+        after: "",
+        ...more
+      })
     )
 
   const publishSome = Effect.gen(function* () {

@@ -26,11 +26,16 @@ import {
   tenantWith
 } from "./Stage.ts"
 
+type ParametersOfSettlement =
+  Parameters<typeof settlement> extends [unknown, ...infer Rest] ? Rest : never
+
 const asking: Omit<PullRequest, "webhookId"> = {
   now: 10_000,
   limit: 100,
   bytesMax: 1_048_576,
-  held: new Set()
+  held: new Set(),
+  keys: [],
+  after: ""
 }
 
 /** Later than anything that a test makes due now: the tests of a file share one clock. */
@@ -88,6 +93,67 @@ const attempted = Effect.fnUntraced(function* (
 
 /** Adds the tests. */
 export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
+  it.effect("pull reads of each ordering key what stands first, while nothing keeps it back", () =>
+    Effect.gen(function* () {
+      const { tenant, webhook } = yield* tenantWith(1)
+      const log = yield* DeliveryLog
+      const queue = yield* DeliveryQueue
+      const inOrder = (orderingKey: string, dueAt: number) =>
+        Effect.map(
+          publish(tenant, [webhook], { orderingKey, inOrder: true }, dueAt),
+          ({ delivery }) => delivery
+        )
+      const one = yield* inOrder("a", 1_000)
+      const two = yield* inOrder("a", 1_000)
+      const three = yield* inOrder("a", 900)
+      const late = yield* inOrder("b", 50_000)
+      const behind = yield* inOrder("b", 1_000)
+      const { delivery: free } = yield* publish(tenant, [webhook], {}, 500)
+      const ids = (request: Partial<PullRequest> = {}) =>
+        Effect.map(pulled(webhook, request), (found) => found.ids)
+      const attempt = (id: DeliveryId, ...rest: ParametersOfSettlement) =>
+        Effect.flatMap(settlement({ id, tenantId: tenant, webhookId: webhook }, ...rest), (made) =>
+          log.settle([made])
+        )
+
+      assert.deepStrictEqual(yield* pulled(webhook), {
+        ids: [free, one, two, three],
+        nextDueAt: 50_000
+      })
+      const all = yield* pull(webhook)
+      assert.deepStrictEqual(
+        all.deliveries.map(({ orderingKey }) => orderingKey),
+        [null, "a", "a", "a"]
+      )
+      assert.deepStrictEqual(yield* ids({ keys: ["a"] }), [free])
+      assert.deepStrictEqual(yield* ids({ after: "a" }), [free])
+      assert.deepStrictEqual(yield* pulled(webhook, { limit: 2 }), {
+        ids: [free, one],
+        nextDueAt: 1_000
+      })
+      assert.deepStrictEqual(yield* ids({ now: 60_000, keys: ["a"] }), [free, late, behind])
+
+      yield* attempt(one, failed(20_000))
+      assert.deepStrictEqual(yield* pulled(webhook), { ids: [free], nextDueAt: 20_000 })
+      assert.deepStrictEqual(yield* ids({ now: 30_000 }), [free, one, two, three])
+      const order = { key: "a", blocks: true }
+      yield* attempt(one, { ...exhausted, number: 2 }, { tries: 2, order })
+      assert.deepStrictEqual(yield* ids({ now: 30_000 }), [free])
+      const held = Option.getOrThrow(yield* log.find(tenant, two))
+      assert.strictEqual(held.status, "held")
+
+      const cancelled = yield* queue.cancel(tenant, one)
+      assert.deepInclude(cancelled, { status: "cancelled", attempts: 2 })
+      assert.deepStrictEqual(yield* ids({ now: 30_000 }), [free, two, three])
+      yield* attempt(two, {}, { order: { key: "a", blocks: false } })
+      assert.deepStrictEqual(yield* ids({ now: 30_000 }), [free, three])
+      yield* queue.expire([three, free].map((id) => ({ id, tenantId: tenant, webhookId: webhook })))
+      assert.deepStrictEqual(yield* ids({ now: 30_000 }), [])
+      const expired = Option.getOrThrow(yield* log.find(tenant, three))
+      assert.deepInclude(expired, { status: "cancelled", reason: "expired", attempts: 0 })
+    })
+  )
+
   it.effect("recover makes every owed delivery due now, and says how many", () =>
     Effect.gen(function* () {
       const { tenant, webhook, webhooks } = yield* tenantWith(2)
@@ -153,6 +219,7 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
             webhookId: webhook,
             attempts: 0,
             tries: 0,
+            orderingKey: null,
             message: { id: message.id, createdAt: message.createdAt, ...fields }
           }
         ],
@@ -267,7 +334,7 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
         ids: [ids[1]!],
         nextDueAt: 4
       })
-      assert.deepStrictEqual(yield* pulled(webhook, { held: new Set(ids) }), {
+      assert.deepStrictEqual(yield* pulled(webhook, { held: new Set(ids), keys: [], after: "" }), {
         ids: [],
         nextDueAt: null
       })

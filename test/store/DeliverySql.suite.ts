@@ -125,7 +125,9 @@ export const suite = (it: Vitest.MethodsNonLive<Stage | SqlClient>) => {
         now: start,
         limit: 10,
         bytesMax: 1_000,
-        held: new Set()
+        held: new Set(),
+        keys: [],
+        after: ""
       })
       assert.deepStrictEqual(
         pulled.deliveries.map(({ message }) => Buffer.from(message.body).toString()),

@@ -75,7 +75,14 @@ const memoryGround = Layer.effect(
         Effect.sync(() => tables.owed.set(id, { tenantId, webhookId })),
       wait: (id, tenantId, webhookId, attempts) =>
         Effect.gen(function* () {
-          tables.waiting.set(id, { tenantId, webhookId, attempts, tries: attempts, dueAt: 0 })
+          tables.waiting.set(id, {
+            tenantId,
+            webhookId,
+            attempts,
+            tries: attempts,
+            dueAt: 0,
+            orderingKey: null
+          })
           const attemptId = yield* ids.next("attempt")
           tables.attempts.set(
             id,

@@ -107,7 +107,9 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>): void => {
         now: 1e12,
         limit: 100,
         bytesMax: 1e6,
-        held: new Set()
+        held: new Set(),
+        keys: [],
+        after: ""
       })
       assert.deepStrictEqual(due.deliveries.map(({ id }) => id).toSorted(), ids.toSorted())
       assert.deepStrictEqual(

@@ -113,7 +113,9 @@ export const suite = (it: Vitest.MethodsNonLive<Stage | SqlClient>) => {
         now: start + day,
         limit: 10,
         bytesMax: 1_000_000,
-        held: new Set()
+        held: new Set(),
+        keys: [],
+        after: ""
       })
       assert.deepStrictEqual(
         pulled.deliveries.map(({ id }) => id),

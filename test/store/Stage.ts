@@ -146,6 +146,8 @@ export const tenantWith = Effect.fnUntraced(function* (webhooks: number) {
 /** What a test says of a message; the rest is made up. */
 export interface Draft extends Partial<Omit<Message, "tenantId" | "createdAt">> {
   readonly idempotencyKey?: string
+  /** Whether its deliveries stand in the order of its key. */
+  readonly inOrder?: boolean
   /** What the caller sent, for the digest. */
   readonly content?: string
 }
@@ -154,7 +156,7 @@ export interface Draft extends Partial<Omit<Message, "tenantId" | "createdAt">> 
 export const draft = Effect.fnUntraced(function* (
   tenantId: TenantId,
   webhooks: ReadonlyArray<WebhookId>,
-  { content, idempotencyKey, ...fields }: Draft = {},
+  { content, idempotencyKey, inOrder = false, ...fields }: Draft = {},
   dueAt: number | null = null
 ) {
   const id = fields.id ?? (yield* (yield* Ids).nextMessage)
@@ -178,7 +180,12 @@ export const draft = Effect.fnUntraced(function* (
     digest: Buffer.from((content ?? "content").padEnd(32)),
     idempotencyKey: idempotencyKey ?? null,
     decisions: [],
-    deliveries: webhooks.map((webhookId, i) => ({ id: deliveryOf(id, i + 1), webhookId, dueAt }))
+    deliveries: webhooks.map((webhookId, i) => ({
+      id: deliveryOf(id, i + 1),
+      webhookId,
+      dueAt,
+      orderingKey: inOrder ? (fields.orderingKey ?? null) : null
+    }))
   }
   return message
 })
