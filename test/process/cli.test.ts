@@ -14,9 +14,10 @@ import { createDatabase } from "../support/TestDatabase.ts"
 
 const got: Array<string> = []
 let status = 200
+let hang = false
 const receiver = http.createServer((request, response) => {
   got.push(String(request.headers["webhook-id"]))
-  request.resume().on("end", () => response.writeHead(status).end())
+  request.resume().on("end", () => hang || response.writeHead(status).end())
 })
 let receiverUrl = ""
 
@@ -191,6 +192,17 @@ describe.each(["embedded", "Postgres"])("posthaste on a database at rest, %s", (
     assert.strictEqual(due.messageId, sent.id)
     assert.notInclude(got, sent.id)
     const later = await cli.json("send", "at.rest", "{}")
+
+    // One is in the middle of it: the next one names it, and takes over when it was killed.
+    hang = true
+    const one = cli.start("process")
+    await until(() => got.includes(sent.id))
+    const two = await cli.run("process")
+    assert.strictEqual(two.exitCode, 75, two.errors)
+    assert.include(two.errors, String(one.pid))
+    await one.kill()
+    hang = false
+    got.length = 0
     const first = await cli.json("process", "--limit", "1", "--timeout", "60s")
     assert.deepInclude(first, { attempts: 1, delivered: 1, timedOut: false })
     assert.deepStrictEqual(

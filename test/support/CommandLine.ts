@@ -17,11 +17,13 @@ const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 
 /** Makes a command line that runs with these environment variables and nothing else of ours. */
 export const commandLine = (env: Readonly<Record<string, string>>) => {
-  const run = async (...words: ReadonlyArray<string>): Promise<Ran> => {
-    const child = spawn(process.execPath, [main, ...words], {
+  const begin = (words: ReadonlyArray<string>) =>
+    spawn(process.execPath, [main, ...words], {
       stdio: ["ignore", "pipe", "pipe"],
       env: { PATH: process.env["PATH"], ...env }
     })
+  const run = async (...words: ReadonlyArray<string>): Promise<Ran> => {
+    const child = begin(words)
     let output = ""
     let errors = ""
     child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()))
@@ -31,6 +33,18 @@ export const commandLine = (env: Readonly<Record<string, string>>) => {
   }
   return {
     run,
+    /** Starts a word without waiting for its end. */
+    start: (...words: ReadonlyArray<string>) => {
+      const child = begin(words)
+      const ended = once(child, "exit")
+      return {
+        pid: child.pid,
+        kill: async () => {
+          child.kill("SIGKILL")
+          await ended
+        }
+      }
+    },
     /** Runs a word that must succeed, and reads the JSON that it prints. */
     json: async (...words: ReadonlyArray<string>) => {
       const ran = await run(...words, "--output", "json")
