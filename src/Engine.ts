@@ -52,6 +52,7 @@ import { WebhookRepo } from "./store/WebhookRepo.ts"
 
 /** The bounds and times of an engine, by the part they belong to. Each has a default. */
 export interface EngineOptions {
+  readonly operations?: Operations.OperationsOptions
   readonly publisher?: PublisherOptions
   readonly lanes?: LanesOptions
   readonly redeliveries?: RedeliveriesOptions
@@ -62,7 +63,7 @@ export interface EngineOptions {
 
 /** The engine without its stores and without a way out: both are swapped in tests. */
 export const layerPath = (options: EngineOptions = {}) =>
-  Layer.merge(Operations.layer, Redeliveries.layer(options.redeliveries)).pipe(
+  Layer.merge(Operations.layer(options.operations), Redeliveries.layer(options.redeliveries)).pipe(
     Layer.provideMerge(Publisher.layer(options.publisher)),
     Layer.provideMerge(Layer.merge(Router.layer, Catalogue.layer)),
     Layer.provideMerge(Subscriptions.layer),
@@ -117,6 +118,10 @@ export const layerStores = (options: StoresOptions = {}) =>
 
 /** The stores in memory. Nothing survives the process. */
 export const layerStoresMemory = (options: StoresOptions = {}) =>
+  layerStoresTables(options).pipe(Layer.provideMerge(MemoryTables.layer))
+
+/** The stores in Maps that outlive this engine, as a database does: the next one takes over. */
+export const layerStoresTables = (options: StoresOptions = {}) =>
   Layer.mergeAll(
     DeliveryLog.layerMemory,
     RedeliveryRepo.layerMemory,
@@ -135,5 +140,5 @@ export const layerStoresMemory = (options: StoresOptions = {}) =>
       )
     ),
     Layer.provideMerge(WebhookRepo.layerMemory),
-    Layer.provideMerge(Layer.merge(MemoryTables.layer, Ownership.layerMemory))
+    Layer.provideMerge(Ownership.layerMemory)
   )

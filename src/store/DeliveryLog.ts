@@ -24,6 +24,7 @@ import * as AttemptRow from "./AttemptRow.ts"
 import * as DeliveryLogMemory from "./DeliveryLogMemory.ts"
 import * as DeliveryRows from "./DeliveryRows.ts"
 import * as IdRange from "./IdRange.ts"
+import { MemoryTables } from "./MemoryTables.ts"
 import { Fenced, Ownership } from "./Ownership.ts"
 import { ints, uuid, uuids } from "./Parameters.ts"
 import * as Scan from "./Scan.ts"
@@ -219,11 +220,16 @@ const make = Effect.gen(function* () {
 
 const makeMemory = Effect.gen(function* () {
   const { settle, ...reading } = yield* DeliveryLogMemory.make
+  const { engine } = yield* MemoryTables
+  const { epoch } = yield* Ownership
   const webhooks = yield* WebhookRepo
   const announcer = yield* makeAnnouncer
   return DeliveryLog.of({
     ...reading,
     settle: Effect.fnUntraced(function* (settlements) {
+      if (engine.epoch !== epoch) {
+        return yield* Effect.die(new Fenced({ epoch: engine.epoch, holder: "another engine" }))
+      }
       const statuses = settle(settlements)
       announcer.tell(settlements)
       yield* refreshStopped(webhooks, settlements)

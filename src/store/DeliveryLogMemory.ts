@@ -1,6 +1,6 @@
 /**
  * The log of deliveries in the Maps of MemoryTables. A step of it runs without a pause, so it needs
- * no locks and no fence.
+ * no locks; the fence stands before it.
  */
 import { Effect, Option } from "effect"
 import type { Attempt } from "../domain/Attempt.ts"

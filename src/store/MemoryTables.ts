@@ -28,6 +28,8 @@ import type { Webhook } from "../domain/Webhook.ts"
 export class MemoryTables extends Context.Service<
   MemoryTables,
   {
+    /** Counts the engines that owned these tables, the present one included. */
+    readonly engine: { epoch: number }
     readonly tenants: Map<TenantId, Tenant>
     /** Tenants that were deleted and still own something. */
     readonly retired: Set<TenantId>
@@ -60,6 +62,7 @@ export class MemoryTables extends Context.Service<
 >()("posthaste/store/MemoryTables") {
   static readonly layer = Layer.sync(MemoryTables, () =>
     MemoryTables.of({
+      engine: { epoch: 0 },
       tenants: new Map(),
       retired: new Set(),
       keys: new Map(),

@@ -22,6 +22,7 @@ import type { Scope } from "effect/Scope"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import * as os from "node:os"
 import { Database } from "./Database.ts"
+import { MemoryTables } from "./MemoryTables.ts"
 import { StoreError } from "./StoreError.ts"
 import { type Event, type Fields, log } from "../telemetry/Log.ts"
 
@@ -81,12 +82,20 @@ export class Ownership extends Context.Service<
     })
   )
 
-  /** Owns at once and for ever, as epoch 1. */
-  static readonly layerMemory: Layer.Layer<Ownership> = Layer.succeed(Ownership, {
-    epoch: 1,
-    isHeld: Effect.succeed(true),
-    fenced: Effect.never
-  })
+  /**
+   * Owns the Maps of MemoryTables at once. Nobody is told when the next engine takes over, as while a
+   * process is frozen: what it writes then is fenced all the same.
+   */
+  static readonly layerMemory = Layer.effect(
+    Ownership,
+    Effect.map(MemoryTables, ({ engine }) =>
+      Ownership.of({
+        epoch: ++engine.epoch,
+        isHeld: Effect.succeed(true),
+        fenced: Effect.never
+      })
+    )
+  )
 }
 
 /** What an engine does while another one owns the deliveries. */

@@ -1,6 +1,6 @@
 /**
  * Bulk redeliveries in the Maps of MemoryTables. A step of it runs without a pause, so it needs no
- * locks and no fence.
+ * locks.
  */
 import { Clock, Effect, Option } from "effect"
 import { IdempotencyConflict } from "../domain/Message.ts"
@@ -26,8 +26,8 @@ import { MemoryTables, orderOf, pairKey, type RedeliveryRow } from "./MemoryTabl
 import { storableOrNull } from "./Parameters.ts"
 import { rangeOf, unfinishedMax } from "./RedeliveryRows.ts"
 
-/** Makes the methods of a RedeliveryRepo over the Maps. */
-export const make = Effect.gen(function* () {
+/** Makes the methods of a RedeliveryRepo over the Maps, for the engine of an epoch. */
+export const make = Effect.fnUntraced(function* (epoch: number) {
   const tables = yield* MemoryTables
   const { attempts, cancelled, idempotency, messages, redeliveries, waiting, webhooks } = tables
 
@@ -145,7 +145,9 @@ export const make = Effect.gen(function* () {
   ) {
     const now = yield* Clock.currentTimeMillis
     const row = redeliveries.get(id)
-    if (row === undefined || isFinished(row.job.state)) return Option.none()
+    if (row === undefined || isFinished(row.job.state) || tables.engine.epoch !== epoch) {
+      return Option.none()
+    }
     const { above, below, job, passed } = row
     const isCounting = job.state === "counting"
     const limit = isCounting ? rows.counting : rows.redelivering

@@ -76,7 +76,10 @@ export class RedeliveryRepo extends Context.Service<
   /** Jobs in the memory of this process. */
   static readonly layerMemory = Layer.effect(
     RedeliveryRepo,
-    Effect.suspend(() => Effect.map(RedeliveryMemory.make, RedeliveryRepo.of))
+    Effect.gen(function* () {
+      const { epoch } = yield* Ownership
+      return RedeliveryRepo.of(yield* RedeliveryMemory.make(epoch))
+    })
   )
 }
 

@@ -86,7 +86,7 @@ export class TestEngine extends Context.Service<
 >()("posthaste/testing/TestEngine") {
   /** The engine, its stores in memory, the scripted network, and this. */
   static readonly layer = (options: Engine.EngineOptions = {}) =>
-    TestEngine.layerOver(Engine.layerStoresMemory(), options)
+    TestEngine.layerOver(Engine.layerStoresMemory(), unhurried(options))
 
   /** The same over other stores: on a database, or with faults planted in some of them. */
   static readonly layerOver = <A extends Stores, E, R>(
@@ -103,6 +103,13 @@ export class TestEngine extends Context.Service<
       Layer.provideMerge(Ids.layerSeeded)
     )
 }
+
+/** In Maps nothing gets lost, and what is looked for often makes days under a fake clock long. */
+const unhurried = (options: Engine.EngineOptions): Engine.EngineOptions => ({
+  ...options,
+  lanes: { sweepMs: 3_600_000, ...options.lanes },
+  operations: { lookMs: 3_600_000, ...options.operations }
+})
 
 /** What the engine keeps its records in. */
 export type Stores = Layer.Success<ReturnType<typeof Engine.layerStoresMemory>>

@@ -2,17 +2,30 @@
  * A network that a test scripts and reads: takes the place of `HttpSender`.
  *
  * What a URL answers is set beforehand, one answer for each request, the last one for ever; a URL
- * nobody set answers 200. Delays and deadlines pass on the `TestClock`. Every request is remembered.
+ * nobody set answers 200. An answer may be decided by the request. Delays and deadlines pass on the
+ * `TestClock`. Every request is remembered.
+ *
+ * **Example**
+ *
+ * ```ts
+ * yield* network.answer(
+ *   "https://a.example/hook",
+ *   { timeout: "connect" },
+ *   { fault: "reset" },
+ *   { status: 429, headers: { "retry-after": "60" } },
+ *   { status: 200, bodyError: "reset" }
+ * )
+ * ```
  */
 import { Clock, Context, Effect, Layer } from "effect"
-import type { Outcome } from "../domain/Attempt.ts"
+import type { NotSent, Outcome, TimedOut, Unreachable } from "../domain/Attempt.ts"
 import { type HttpRequest, HttpSender } from "../send/HttpSender.ts"
 
 export class TestSender extends Context.Service<
   TestSender,
   {
     /** Sets what a URL answers from now on: each request takes the next, the last one stays. */
-    readonly answer: (url: string, ...answers: ReadonlyArray<Answer>) => Effect.Effect<void>
+    readonly answer: (url: string, ...answers: ReadonlyArray<Script>) => Effect.Effect<void>
     /** The requests sent so far, first one first; to one URL where it is named. */
     readonly sent: (url?: string) => Effect.Effect<ReadonlyArray<SentRequest>>
     /** The most requests that were in flight at once, to one URL where it is named. */
@@ -22,14 +35,15 @@ export class TestSender extends Context.Service<
   /** Provides the scripted network as `HttpSender`, and the script as `TestSender`. */
   static readonly layer = Layer.effectContext(
     Effect.sync(() => {
-      const scripts = new Map<string, Array<Answer>>()
+      const scripts = new Map<string, Array<Script>>()
       const requests: Array<SentRequest> = []
       const inFlight = new Map<string, { now: number; max: number }>()
       let all = { now: 0, max: 0 }
 
-      const next = (url: string): Answer => {
-        const script = scripts.get(url) ?? []
-        return (script.length > 1 ? script.shift() : script[0]) ?? { status: 200 }
+      const next = (request: SentRequest): Answer => {
+        const script = scripts.get(request.url) ?? []
+        const found = (script.length > 1 ? script.shift() : script[0]) ?? { status: 200 }
+        return typeof found === "function" ? found(request) : found
       }
       const count = (url: string, by: 1 | -1) => {
         const one = inFlight.get(url) ?? { now: 0, max: 0 }
@@ -40,22 +54,17 @@ export class TestSender extends Context.Service<
       const send = Effect.fnUntraced(
         function* (request: HttpRequest) {
           const url = request.url.href
-          const sentAt = yield* Clock.currentTimeMillis
-          requests.push({
-            url,
-            sentAt,
-            method: request.method,
-            headers: request.headers,
-            body: request.body
-          })
-          const answer = next(url)
-          const takes = answer.delayMs ?? 0
+          const startedAt = yield* Clock.currentTimeMillis
+          const { body, headers, method } = request
+          const sent = { url, sentAt: startedAt, method, headers, body }
+          requests.push(sent)
+          const answer = next(sent)
+          const takes = takesMs(answer, request.timeoutMs)
           yield* Effect.sync(() => count(url, 1))
-          const late = takes > request.timeoutMs
           if (takes > 0) yield* Effect.sleep(Math.min(takes, request.timeoutMs))
           return {
-            outcome: late ? timedOut : outcomeOf(answer),
-            durationMs: (yield* Clock.currentTimeMillis) - sentAt
+            outcome: takes > request.timeoutMs ? timedOut("headers") : outcomeOf(answer),
+            durationMs: (yield* Clock.currentTimeMillis) - startedAt
           }
         },
         (effect, request) =>
@@ -68,7 +77,11 @@ export class TestSender extends Context.Service<
       /** Takes no answer from a script and is no request. */
       const probe = (request: HttpRequest) =>
         Effect.sync(() => {
-          const outcome = outcomeOf(scripts.get(request.url.href)?.[0] ?? { status: 200 })
+          const [first] = scripts.get(request.url.href) ?? []
+          const { body, headers, method, url } = request
+          const asked = { url: url.href, sentAt: 0, method, headers, body }
+          const answer = typeof first === "function" ? first(asked) : first
+          const outcome = outcomeOf(answer ?? { status: 200 })
           const isAnswered = outcome._tag === "Responded"
           return {
             addresses: [],
@@ -121,14 +134,27 @@ export type Answer =
       readonly status: number
       readonly headers?: { readonly [name: string]: string }
       readonly body?: string
+      /** Why the body broke off, or was waited for no longer: the status counts all the same. */
+      readonly bodyError?: string
+      /** Whether more of the body was announced, or came, than was kept. */
+      readonly truncated?: boolean
       /** How long it takes, in milliseconds; past the request's timeout it is a timeout. */
       readonly delayMs?: number
     }
   | {
-      /** `proxy` and `crowd`: nothing was sent, for a reason the receiver has no part in. */
-      readonly fault: "dns" | "refused" | "reset" | "tls" | "protocol" | "proxy" | "crowd"
+      /** Answers nothing: time runs out in this phase. */
+      readonly timeout: TimedOut["phase"]
+      /** When it runs out, in milliseconds; at the request's own timeout where nothing is said. */
       readonly delayMs?: number
     }
+  | {
+      /** `proxy` and `crowd`: nothing was sent, for a reason the receiver has no part in. */
+      readonly fault: Unreachable["cause"] | NotSent["cause"]
+      readonly delayMs?: number
+    }
+
+/** An answer, or what decides it by the request. */
+export type Script = Answer | ((request: SentRequest) => Answer)
 
 /** A request that was sent. */
 export interface SentRequest {
@@ -145,9 +171,13 @@ const counted = (count: { now: number; max: number }, by: 1 | -1) => ({
   max: Math.max(count.max, count.now + by)
 })
 
-const timedOut: Outcome = { _tag: "TimedOut", phase: "headers" }
+const timedOut = (phase: TimedOut["phase"]): Outcome => ({ _tag: "TimedOut", phase })
+
+const takesMs = (answer: Answer, timeoutMs: number): number =>
+  answer.delayMs ?? ("timeout" in answer ? timeoutMs : 0)
 
 const outcomeOf = (answer: Answer): Outcome => {
+  if ("timeout" in answer) return timedOut(answer.timeout)
   if ("fault" in answer) {
     const { fault } = answer
     const detail = `scripted: ${fault}`
@@ -160,7 +190,7 @@ const outcomeOf = (answer: Answer): Outcome => {
     statusCode: answer.status,
     headers: answer.headers ?? {},
     body: new TextEncoder().encode(answer.body ?? ""),
-    truncated: false,
-    bodyError: null
+    truncated: answer.truncated ?? false,
+    bodyError: answer.bodyError ?? null
   }
 }

@@ -361,6 +361,7 @@ export const layer = Layer.mergeAll(
       Retention.layerMemory()
     )
   ),
+  Layer.provideMerge(Ownership.layerMemory),
   Layer.provideMerge(MemoryTables.layer),
   Layer.provideMerge(Fakes.layer),
   Layer.provideMerge(Ids.layer)

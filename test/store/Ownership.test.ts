@@ -1,12 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, References } from "effect"
+import { Context, Effect, Layer, References } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { deliveryOf } from "../../src/domain/TypeId.ts"
 import { Database } from "../../src/store/Database.ts"
+import { DeliveryLog } from "../../src/store/DeliveryLog.ts"
+import { Ids } from "../../src/store/Ids.ts"
+import { MemoryTables } from "../../src/store/MemoryTables.ts"
 import * as Migrations from "../../src/store/Migrations.ts"
 import { Ownership } from "../../src/store/Ownership.ts"
+import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
 import * as EmptyPglite from "../support/EmptyPglite.ts"
+import { settlement } from "./Stage.ts"
 
 describe("Ownership", () => {
   it.live(
@@ -30,12 +36,32 @@ describe("Ownership", () => {
     30_000
   )
 
-  it.effect("is epoch 1 and never fenced in memory", () =>
+  it.effect("of the Maps goes to whoever comes last, and fences what the one before writes", () =>
     Effect.gen(function* () {
-      const { epoch, fenced } = yield* Ownership
-      assert.strictEqual(epoch, 1)
-      const fiber = yield* Effect.forkChild(fenced, { startImmediately: true })
-      assert.isUndefined(fiber.pollUnsafe())
-    }).pipe(Effect.provide(Ownership.layerMemory))
+      const own = Layer.build(
+        Layer.fresh(DeliveryLog.layerMemory).pipe(
+          Layer.provide(WebhookRepo.layerMemory),
+          Layer.provideMerge(Layer.fresh(Ownership.layerMemory))
+        )
+      )
+      const [first, second] = [yield* own, yield* own]
+      assert.deepStrictEqual(
+        [first, second].map((context) => Context.get(context, Ownership).epoch),
+        [1, 2]
+      )
+      const { attempts } = yield* MemoryTables
+      const ids = yield* Ids
+      const [id, tenantId, webhookId] = [
+        deliveryOf(yield* ids.nextMessage, 1),
+        yield* ids.next("tenant"),
+        yield* ids.next("webhook")
+      ]
+      const batch = [yield* settlement({ id, tenantId, webhookId })] as const
+      const exit = yield* Effect.exit(Context.get(first, DeliveryLog).settle(batch))
+      assert.include(String(exit), "Fenced")
+      assert.strictEqual(attempts.size, 0)
+      yield* Context.get(second, DeliveryLog).settle(batch)
+      assert.strictEqual(attempts.size, 1)
+    }).pipe(Effect.provide([MemoryTables.layer, Ids.layer]))
   )
 })

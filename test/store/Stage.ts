@@ -92,6 +92,7 @@ export const memory = DeliveryLog.layerMemory.pipe(
     )
   ),
   Layer.provideMerge(retentionInMemory),
+  Layer.provideMerge(Ownership.layerMemory),
   Layer.provideMerge(memoryGround)
 )
 
