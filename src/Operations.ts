@@ -15,6 +15,7 @@ import { Subscriptions } from "./route/Subscriptions.ts"
 import { Alerts } from "./settle/Alerts.ts"
 import { NoticeQueue } from "./store/NoticeQueue.ts"
 import { StoreError } from "./store/StoreError.ts"
+import { reach } from "./telemetry/Failpoint.ts"
 import { log } from "./telemetry/Log.ts"
 
 /** The times of publishing what is owed. */
@@ -60,8 +61,11 @@ export const layer = (options: OperationsOptions = {}) =>
       const round = Effect.gen(function* () {
         const found = yield* notices.pull(roundMax)
         if (found.length === 0) return
+        reach("notice.pulled")
         yield* Effect.forEach(found, publish, { concurrency, discard: true })
+        reach("notice.published")
         yield* notices.remove(found.map(({ id }) => id))
+        reach("notice.removed")
         if (found.length === roundMax) raised.openUnsafe()
       })
 

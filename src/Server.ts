@@ -40,6 +40,7 @@ import * as KeyFile from "./store/KeyFile.ts"
 import { KeyRing } from "./store/KeyRing.ts"
 import { Patience } from "./store/Ownership.ts"
 import { TenantRepo } from "./store/TenantRepo.ts"
+import { arm, reach } from "./telemetry/Failpoint.ts"
 import * as Logging from "./telemetry/Logging.ts"
 import * as Otlp from "./telemetry/Otlp.ts"
 
@@ -131,7 +132,15 @@ const layerEngine = (
     Layer.provideMerge(onAttempt === undefined ? Layer.empty : layerAttempts(onAttempt)),
     Layer.provideMerge(Engine.layerStores({ retention: { days: settings.retentionDays } })),
     Layer.provide(layerKeyRing(settings)),
-    Layer.provideMerge(Layer.effectDiscard(Effect.flatMap(Standby, ({ opened }) => opened))),
+    Layer.provideMerge(
+      Layer.effectDiscard(
+        Effect.gen(function* () {
+          yield* (yield* Standby).opened
+          reach("database.opened")
+          yield* Effect.addFinalizer(() => Effect.sync(() => reach("shutdown.closing")))
+        })
+      )
+    ),
     Layer.provideMerge(layerDatabase(settings))
   )
 
@@ -140,11 +149,20 @@ type Ground = ReturnType<typeof Database.layerEmbedded> | ReturnType<typeof Data
 /** The database that the settings name. */
 export const layerDatabase = (
   settings: Settings
-): Layer.Layer<Layer.Success<Ground>, Layer.Error<Ground>> =>
-  Option.match(settings.databaseUrl, {
-    onNone: (): Ground => Database.layerEmbedded({ dataDir: settings.dataDir }),
-    onSome: (url) => Database.layerPostgres({ url })
+): Layer.Layer<Layer.Success<Ground>, Layer.Error<Ground>> => {
+  const ground: Layer.Layer<Layer.Success<Ground>, Layer.Error<Ground>> = Option.match(
+    settings.databaseUrl,
+    {
+      onNone: (): Ground => Database.layerEmbedded({ dataDir: settings.dataDir }),
+      onSome: (url) => Database.layerPostgres({ url })
+    }
+  )
+  return Option.match(settings.failpoint, {
+    onNone: () => ground,
+    // Before anything is touched that a test may want to see half done.
+    onSome: (failpoint) => ground.pipe(Layer.provide(Layer.effectDiscard(arm(failpoint))))
   })
+}
 
 /**
  * The key ring that the settings name.
@@ -251,6 +269,7 @@ class FirstStart extends Context.Service<
       FirstStart,
       Effect.gen(function* () {
         yield* (yield* TenantRepo).ensureDefault
+        reach("firststart.tenant")
         return FirstStart.of({ adminKey: yield* adminKey(settings) })
       })
     )
@@ -288,8 +307,11 @@ const adminKey = Effect.fnUntraced(function* (settings: Settings) {
     const fresh = `${file}.new`
     yield* fs.makeDirectory(settings.dataDir, { recursive: true, mode: 0o700 })
     yield* fs.writeFileString(fresh, `${Redacted.value(key)}\n`, { mode: 0o600 })
+    reach("firststart.key_written")
     yield* fs.rename(fresh, file)
+    reach("firststart.key_placed")
     yield* take(key, "first admin key")
+    reach("firststart.key_taken")
   }
   const key = yield* kept
   // One that was revoked since would only mislead.

@@ -17,6 +17,7 @@ import * as Schema from "effect/Schema"
 import { isOpenedSingly } from "./send/SpecialNetworks.ts"
 import { parse as parseProxy } from "./send/wire/Proxy.ts"
 import { parse as parseKeys, type RingKey } from "./store/RingKey.ts"
+import { type Armed, parse as parseFailpoint } from "./telemetry/Failpoint.ts"
 
 /** The settings, decoded. */
 export interface Settings {
@@ -49,6 +50,8 @@ export interface Settings {
   /** For the command line: the service that it talks to, and with which key. */
   readonly url: Option.Option<string>
   readonly apiKey: Option.Option<Redacted.Redacted>
+  /** For tests of Posthaste itself: the step at which this process kills itself. */
+  readonly failpoint: Option.Option<Armed>
   /** Embedded database and a loopback host, nothing else said: only this machine reaches it. */
   readonly local: boolean
 }
@@ -89,7 +92,8 @@ const config = Config.all({
   otlpHeaders: Config.option(Config.Redacted("OTEL_EXPORTER_OTLP_HEADERS")),
   traceRatio: Config.Finite("POSTHASTE_TRACE_RATIO").pipe(Config.withDefault(0.01)),
   url: Config.option(Config.NonEmptyString("POSTHASTE_URL")),
-  apiKey: Config.option(Config.Redacted("POSTHASTE_API_KEY"))
+  apiKey: Config.option(Config.Redacted("POSTHASTE_API_KEY")),
+  failpoint: Config.option(Config.String("POSTHASTE_FAILPOINT"))
 })
 
 /** Reads the settings from the environment. */
@@ -167,12 +171,20 @@ export const load: Effect.Effect<Settings, SettingInvalid> = Effect.gen(function
       message: "OTEL_EXPORTER_OTLP_HEADERS: expected name=value,name=value"
     })
   }
+  const failpoint = Option.map(raw.failpoint, parseFailpoint)
+  if (Option.exists(failpoint, (armed) => armed === undefined)) {
+    return yield* new SettingInvalid({
+      message:
+        "POSTHASTE_FAILPOINT: expected the name of a step, it is for tests that kill the process"
+    })
+  }
   const local = Option.isNone(raw.databaseUrl) && loopbackHosts.has(raw.host)
   return {
     ...raw,
     local,
     secretKeys: Option.flatMap(secretKeys, Result.getSuccess),
     otlpHeaders: Option.map(otlpHeaders, (headers) => Redacted.make(headers ?? {})),
+    failpoint: Option.filter(failpoint, (armed) => armed !== undefined),
     allowHttp: Option.getOrElse(raw.allowHttp, () => local),
     allowNetworks: Option.getOrElse(allowNetworks, () => (local ? loopbackNetworks : [])),
     logLevel: logLevels[raw.logLevel]

@@ -3,6 +3,7 @@
  * open would hold up the end for seconds, and answers without an end are ended.
  */
 import { Context, Effect, Latch, Layer } from "effect"
+import { reach } from "../telemetry/Failpoint.ts"
 
 export class Draining extends Context.Service<
   Draining,
@@ -21,6 +22,7 @@ export class Draining extends Context.Service<
       begun: () => latch.isOpen(),
       awaited: latch.await,
       begin: Effect.sync(() => {
+        reach("shutdown.begun")
         latch.openUnsafe()
       })
     })

@@ -23,6 +23,7 @@ import type { TenantId } from "../domain/TypeId.ts"
 import { type Accepted, type Draft, Publisher, type PublishRefusal } from "../publish/Publisher.ts"
 import { DeliveryLog } from "../store/DeliveryLog.ts"
 import { MessageRepo } from "../store/MessageRepo.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 import * as Explanation from "./Explanation.ts"
 import { elements, scan, slice } from "./JsonSlice.ts"
 import { invalidAt, invalidInput } from "./RequestProblemsLayer.ts"
@@ -96,6 +97,7 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
           data,
           idempotencyKey
         })
+        reach("publish.answering")
         return acceptedResponse(accepted)
       }, unavailable)
 
@@ -128,6 +130,7 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
         )
         const drafts = judged.flatMap((one) => (Result.isSuccess(one) ? [one.success] : []))
         const results = yield* publisher.publishAll(drafts)
+        reach("publish.batch_answering")
         let next = 0
         const data = judged.map((one, index) => {
           if (Result.isFailure(one)) return problemAt(index, one.failure)

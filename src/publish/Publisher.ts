@@ -25,6 +25,7 @@ import * as GroupCommit from "../store/GroupCommit.ts"
 import { Ids } from "../store/Ids.ts"
 import { type InsertResult, MessageRepo, type NewMessage } from "../store/MessageRepo.ts"
 import { StoreError } from "../store/StoreError.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import { Traces } from "../telemetry/Traces.ts"
 import { jsonBody } from "./Body.ts"
@@ -79,10 +80,12 @@ export class Publisher extends Context.Service<
           }
           const [firstPlan, ...restPlans] = plans
           if (firstPlan === undefined) return []
+          reach("publish.reserved")
           const insert = messages.insert([firstPlan.row, ...restPlans.map((one) => one.row)])
           const results = yield* (plans.some(isOrdered) ? inTurn.withPermit(insert) : insert).pipe(
             Effect.onError(() => Effect.sync(() => plans.forEach((one) => lanes.doubt(one.held))))
           )
+          reach("publish.committed")
           for (let i = 0; i < plans.length; i++) {
             const one = plans[i]!
             if (results[i]!._tag !== "Inserted") {
@@ -94,6 +97,7 @@ export class Publisher extends Context.Service<
               if (delivery.dueAt !== null) lanes.expect(delivery.webhookId, delivery.dueAt)
             }
           }
+          reach("publish.handed")
           let next = 0
           return batch.map((group) =>
             group.map(() => {
@@ -154,6 +158,7 @@ export class Publisher extends Context.Service<
               if (tracing !== undefined) yield* tracing.published(id)
               return { id, uid: draft.uid, type: draft.type, createdAt, deliveries: fanOut }
             case "Existing":
+              reach("publish.repeated")
               measure(Metrics.messagesRepeated, begunAt)
               return {
                 id: result.message.id,
@@ -176,6 +181,7 @@ export class Publisher extends Context.Service<
         const accept = Effect.fnUntraced(function* (draft: Draft) {
           const begunAt = clock.currentTimeNanosUnsafe()
           const pending = yield* prepare(draft)
+          reach("publish.judged")
           const [committed] = yield* submit([pending])
           return yield* settle(pending, committed!, begunAt)
         })
@@ -195,6 +201,7 @@ export class Publisher extends Context.Service<
           const group = prepared.flatMap((one) => (Result.isSuccess(one) ? [one.success] : []))
           const committed: ReadonlyArray<Committed> =
             group.length === 0 ? [] : yield* counted(submit(group))
+          reach("publish.batch_committed")
           let next = 0
           return yield* Effect.forEach(
             prepared,

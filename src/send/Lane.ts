@@ -40,6 +40,7 @@ import type { Circuit } from "../settle/Circuit.ts"
 import type { Settler } from "../settle/Settler.ts"
 import type { DeliveryQueue, DueDelivery } from "../store/DeliveryQueue.ts"
 import type { StoreError } from "../store/StoreError.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 import { log } from "../telemetry/Log.ts"
 import type { Traces } from "../telemetry/Traces.ts"
 import type { AddressGuard } from "./AddressGuard.ts"
@@ -231,6 +232,7 @@ export const make = (
       Effect.flatMap((verdict) =>
         Effect.sync(() => {
           release(delivery)
+          reach("settle.forgotten")
           if (verdict._tag === "Again") expect(verdict.at, false)
           advance(
             delivery,
@@ -284,6 +286,7 @@ export const make = (
     for (const delivery of others) mailbox.splice(mailbox.indexOf(delivery), 1)
     const expired = [first, ...others]
     yield* Effect.retry(queue.expire(expired), storeRetries)
+    reach("send.expired")
     for (const delivery of expired) {
       release(delivery)
       advance(delivery, true)
@@ -302,6 +305,7 @@ export const make = (
       }
       if (rate !== null && !bucket.take(rate, now)) return false
       if (!context.takeAttempt()) return false
+      reach("send.taken")
       const request = Result.flatMap(url, (url) => build(webhook, url, delivery, now, signer))
       memory.inFlight++
       const sent = yield* (
@@ -324,6 +328,7 @@ export const make = (
         return false
       }
       waits = 0
+      reach("send.answered")
       // Begun at once: what the outcome says about the webhook is known before its next request.
       yield* Effect.forkIn(settle(delivery, now, sent.value), context.scope, {
         startImmediately: true
@@ -399,6 +404,7 @@ export const make = (
         Effect.onError(() => Effect.sync(() => expect(now, queued))),
         Effect.retry(storeRetries)
       )
+    reach("send.pulled")
     let nextKey = lastKey
     for (const delivery of pulled.deliveries) {
       if (held.has(delivery.id)) continue
@@ -426,7 +432,9 @@ export const make = (
     const parked = mailbox.splice(0)
     const owed = parked.filter((delivery) => held.get(delivery.id) === true)
     const now = yield* Clock.currentTimeMillis
+    reach("send.parking")
     if (owed.length > 0) yield* Effect.retry(queue.park(owed, now), storeRetries)
+    reach("send.parked")
     for (const delivery of parked) {
       release(delivery)
       order.end(delivery).forEach(release)

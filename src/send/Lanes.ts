@@ -33,6 +33,7 @@ import { HoldRepo } from "../store/HoldRepo.ts"
 import { Ownership } from "../store/Ownership.ts"
 import type { StoreError } from "../store/StoreError.ts"
 import { type WebhookChange, WebhookRepo } from "../store/WebhookRepo.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 import { log } from "../telemetry/Log.ts"
 import { reading } from "../telemetry/Instruments.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
@@ -178,6 +179,7 @@ export class Lanes extends Context.Service<
               // A stopped webhook's backlog is looked for when it is resumed.
               if (webhook.status === "enabled") laneOf(webhook, "slow")
             }
+            reach("send.roused")
             ids.forEach((id) => lanes.get(id)?.expect(now, true))
           }).pipe(
             Effect.tapError((error) => log("due_waiting", { reason: error.message })),
@@ -201,6 +203,7 @@ export class Lanes extends Context.Service<
             lane?.update(webhook)
             if (isResumed(change)) {
               yield* settler.resume(webhook)
+              reach("send.resumed")
               expect(webhook.id, yield* Clock.currentTimeMillis)
             }
           })
@@ -225,14 +228,21 @@ export class Lanes extends Context.Service<
             if (isHeld === held) return
             held = isHeld
             lanes.forEach((lane) => lane.wake())
-            if (held) return yield* log("hold_begun")
+            if (held) {
+              reach("send.held")
+              return yield* log("hold_begun")
+            }
+            reach("send.released")
             yield* log("hold_ended")
             yield* Effect.retry(readAgenda, Lane.storeRetries).pipe(Effect.orDie)
           })
         )
 
+        reach("recovery.begun")
         const recovered = yield* queue.recover
+        reach("recovery.committed")
         yield* readAgenda
+        reach("recovery.planned")
         if (recovered > 0) {
           yield* log("engine_recovered", { count: recovered })
         }
@@ -273,9 +283,11 @@ export class Lanes extends Context.Service<
           Effect.gen(function* () {
             draining = true
             lanes.forEach((lane) => lane.wake())
+            reach("shutdown.draining")
             if (memory.inFlight === 0) return
             yield* log("engine_stopping", { count: memory.inFlight })
             yield* Effect.timeoutOption(ended.await, options.drainMs ?? 20_000)
+            reach("shutdown.drained")
           })
         )
 
@@ -301,6 +313,7 @@ export class Lanes extends Context.Service<
           remind: (webhookId, dueAt) => tell(webhookId, dueAt, false),
           cancel: (tenantId, id) =>
             Effect.tap(queue.cancel(tenantId, id), (delivery) => {
+              reach("send.cancelled")
               lanes.get(delivery.webhookId)?.drop(id)
               // Others may have stood behind it.
               expect(delivery.webhookId, clock.currentTimeMillisUnsafe())
@@ -311,6 +324,7 @@ export class Lanes extends Context.Service<
             }),
           redeliver: Effect.fnUntraced(function* (tenantId, id) {
             const delivery = yield* queue.redeliver(tenantId, id)
+            reach("send.redelivered")
             expect(delivery.webhookId, yield* Clock.currentTimeMillis)
             yield* PubSub.publish(moved, delivery)
             return delivery

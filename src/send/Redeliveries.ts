@@ -12,6 +12,7 @@ import { isFinished, type RedeliveriesBusy, type Redelivery } from "../domain/Re
 import type { RedeliveryId } from "../domain/TypeId.ts"
 import { type NewRedelivery, RedeliveryRepo } from "../store/RedeliveryRepo.ts"
 import type { StoreError } from "../store/StoreError.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 import { log } from "../telemetry/Log.ts"
 import { storeRetries } from "./Lane.ts"
 import { Lanes } from "./Lanes.ts"
@@ -45,8 +46,11 @@ export class Redeliveries extends Context.Service<
           const found = yield* Effect.retry(repo.step(id, rows), storeRetries)
           if (Option.isNone(found)) return
           const { job, redelivered, webhookIds } = found.value
-          if (isFinished(job.state)) yield* logDone(job)
-          else jobs.push(id)
+          reach("redelivery.stepped")
+          if (isFinished(job.state)) {
+            reach("redelivery.ended")
+            yield* logDone(job)
+          } else jobs.push(id)
           const endedAt = yield* Clock.currentTimeMillis
           for (const webhookId of webhookIds) lanes.remind(webhookId, endedAt)
           const restMs = Math.max(endedAt - begunAt, (redelivered / perSecond) * 1_000)
@@ -72,6 +76,7 @@ export class Redeliveries extends Context.Service<
           start: (input) =>
             Effect.tap(repo.create(input), (job) =>
               Effect.sync(() => {
+                reach("redelivery.created")
                 // A repeated request finds the job that runs already.
                 if (isFinished(job.state) || jobs.includes(job.id)) return
                 jobs.push(job.id)

@@ -31,6 +31,7 @@ import type { DeliveryLog } from "../store/DeliveryLog.ts"
 import type { DueDelivery } from "../store/DeliveryQueue.ts"
 import { Ids } from "../store/Ids.ts"
 import type { StoreError } from "../store/StoreError.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 import { log } from "../telemetry/Log.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import { type Alert, Alerts, raisedBy } from "./Alerts.ts"
@@ -148,6 +149,7 @@ export class Settler extends Context.Service<
                   now
                 })
               : noAlerts
+          reach("settle.decided")
           const written = yield* write({
             attempt,
             type: delivery.message.type,
@@ -158,6 +160,7 @@ export class Settler extends Context.Service<
               raised.length === 0 ? noNotices : yield* noticesOf(raised, made, attempt, after),
             ...orderOf(made, attempt)
           })
+          reach("settle.written")
           if (Result.isFailure(written)) {
             // The next failure has to stop the webhook, as this one did not.
             if (known !== undefined && stop !== null) known.stopping = false

@@ -31,6 +31,7 @@ import * as Scan from "./Scan.ts"
 import * as Settlements from "./Settlements.ts"
 import { StoreError } from "./StoreError.ts"
 import { WebhookRepo } from "./WebhookRepo.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 
 export class DeliveryLog extends Context.Service<
   DeliveryLog,
@@ -129,14 +130,17 @@ const make = Effect.gen(function* () {
 
   const settle = Effect.fnUntraced(
     function* (settlements: NonEmptyReadonlyArray<Settlement>) {
+      reach("settle.writing")
       const [text, parameters] = Settlements.statement(epoch, settlements)
       const [row] = yield* sql.unsafe<Settlements.SettleRow>(text, parameters)
       const { epoch: owner, holder, loose } = row!
       if (Number(owner) !== epoch) {
         return yield* Effect.die(new Fenced({ epoch: Number(owner), holder }))
       }
+      reach("settle.committed")
       announcer.tell(settlements)
       yield* refreshStopped(webhooks, settlements)
+      reach("settle.announced")
       if (!announcer.isHeard()) return
       const statuses = loose.length === 0 ? noStatuses : yield* statusesOf(settlements, loose)
       yield* announcer.announce(settlements, (id) => statuses.get(id))
@@ -246,9 +250,9 @@ const refreshStopped = (
   settlements: ReadonlyArray<Settlement>
 ): Effect.Effect<void, StoreError> => {
   const stopped = settlements.filter(({ stop }) => stop !== null)
-  return stopped.length === 0
-    ? Effect.void
-    : webhooks.refresh([...new Set(stopped.map(({ attempt }) => attempt.webhookId))])
+  if (stopped.length === 0) return Effect.void
+  reach("settle.stopping")
+  return webhooks.refresh([...new Set(stopped.map(({ attempt }) => attempt.webhookId))])
 }
 
 type Status = DeliveryChange["status"]

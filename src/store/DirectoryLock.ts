@@ -23,6 +23,7 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
+import { reach } from "../telemetry/Failpoint.ts"
 import { log } from "../telemetry/Log.ts"
 
 /** Reports that a live process holds the directory. */
@@ -127,6 +128,7 @@ const succeed = (
 ): boolean => {
   const claim = successorOf(lock, chain.at(-1)!)
   if (!link(own, claim)) return false
+  reach("directory.claimed")
   // That its name was free says that nobody has succeeded yet, or that somebody is long done.
   const expected = [...chain, self].map(({ token }) => token).join()
   const found = chainOf(lock).map(({ token }) => token)
@@ -135,6 +137,7 @@ const succeed = (
     return false
   }
   fs.renameSync(own, lock)
+  reach("directory.replaced")
   for (const holder of chain) {
     remove(successorOf(lock, holder))
     remove(socketOf(lock, holder))

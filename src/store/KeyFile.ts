@@ -8,6 +8,7 @@
 import { Effect, FileSystem, Path, Redacted, Result, Schema } from "effect"
 import { generate } from "./KeyRing.ts"
 import { parse, type RingKey } from "./RingKey.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 
 /** Reports a file that holds no key ring, or cannot be read or made. */
 export class KeyFileUnusable extends Schema.TaggedError<KeyFileUnusable>()("KeyFileUnusable", {
@@ -49,7 +50,9 @@ export const make = Effect.fn("KeyFile.make")(function* (dataDir: string) {
         yield* opened.sync
       })
     )
+    reach("keyfile.written")
     yield* fs.rename(`${file}.new`, file)
+    reach("keyfile.placed")
   }).pipe(Effect.mapError(({ message }) => new KeyFileUnusable({ file, detail: message })))
 })
 

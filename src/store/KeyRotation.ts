@@ -13,6 +13,7 @@ import { isSqlError } from "effect/sql/SqlError"
 import { KeyRing, sealedMark } from "./KeyRing.ts"
 import * as Parameters from "./Parameters.ts"
 import { StoreError } from "./StoreError.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 import * as WebhookParts from "./WebhookParts.ts"
 import * as WebhookRow from "./WebhookRow.ts"
 
@@ -71,6 +72,7 @@ const secretsAfter = Effect.fnUntraced(function* (after: string) {
     order by s.id limit ${batchRows}`
   const last = rows.at(-1)
   if (last === undefined) return null
+  reach("rotation.read")
   const done: Array<{ readonly row: SecretRow; readonly sealed: Uint8Array }> = []
   for (const row of rows) {
     const identity = WebhookRow.identityOf(row.tenant_id, row.webhook_id, row.id)
@@ -85,6 +87,7 @@ const secretsAfter = Effect.fnUntraced(function* (after: string) {
     update webhook_secret s set value = n.sealed
     from unnest(${ids}, ${former}, ${sealed}) as n (id, former, sealed)
     where s.id = n.id and s.value = n.former`.pipe(Effect.retry(afterDeadlock))
+  reach("rotation.secrets")
   return { lastId: last.id, sealed: done.length, unreadable: rows.length - done.length }
 })
 
@@ -137,6 +140,7 @@ const partsAfter = Effect.fnUntraced(function* (after: string) {
       ${Parameters.bytes(headers)}) as n (id, former_auth, auth, former_headers, headers)
     where w.id = n.id and w.auth_sealed is not distinct from n.former_auth
       and w.headers_sealed is not distinct from n.former_headers`.pipe(Effect.retry(afterDeadlock))
+  reach("rotation.parts")
   return { lastId: last.id, ...counts }
 })
 

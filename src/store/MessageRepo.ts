@@ -30,6 +30,7 @@ import * as MessageRows from "./MessageRows.ts"
 import { instant, storableOrNull, texts, uuid, uuids } from "./Parameters.ts"
 import * as Scan from "./Scan.ts"
 import { StoreError } from "./StoreError.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 
 export class MessageRepo extends Context.Service<
   MessageRepo,
@@ -138,7 +139,9 @@ const make = Effect.gen(function* () {
   const insert = Effect.fnUntraced(
     function* (messages: NonEmptyReadonlyArray<NewMessage>) {
       let open = yield* write(messages)
+      reach("publish.written")
       if (open.length === 0) return messages.map(() => inserted)
+      reach("publish.rejected")
       const results = new Map<MessageId, InsertResult>()
       while (open.length > 0) {
         for (const [id, result] of yield* resolve(open)) results.set(id, result)

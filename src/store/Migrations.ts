@@ -13,6 +13,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { readFile } from "node:fs/promises"
 import { StoreError } from "./StoreError.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 import { log } from "../telemetry/Log.ts"
 
 /** A migration that this version knows. */
@@ -68,6 +69,7 @@ export const run: Effect.Effect<
       Effect.mapError(StoreError.from("Migrations.run"))
     )
     if (migration === undefined) return ran
+    reach("migration.committed")
     yield* log("schema_migrated", { migration: fileOf(migration) })
     ran.push(migration)
   }
@@ -113,6 +115,7 @@ const runNext: Effect.Effect<Migration | undefined, SqlError | MigrationError, S
       yield* exec("set local statement_timeout = 0")
       yield* exec("set local lock_timeout = 0")
       yield* sql`select pg_advisory_xact_lock(${advisoryLock})`
+      reach("migration.locked")
       yield* exec(`create table if not exists posthaste_migration (
       id integer primary key,
       name text not null,
@@ -134,11 +137,13 @@ const runNext: Effect.Effect<Migration | undefined, SqlError | MigrationError, S
       // Old versions that are still running would queue behind a migration that waits for a lock.
       yield* exec("set local lock_timeout = '2s'")
       yield* exec(script(text))
+      reach("migration.ran")
       const now = yield* Clock.currentTimeMillis
       yield* sql`
       insert into posthaste_migration (id, name, applied_at)
       values (${next.id}, ${next.name}, to_timestamp(${now}::float8 / 1000))
     `
+      reach("migration.recorded")
       return next
     })
     return yield* sql.withTransaction(body)

@@ -24,6 +24,7 @@ import * as os from "node:os"
 import { Database } from "./Database.ts"
 import { MemoryTables } from "./MemoryTables.ts"
 import { StoreError } from "./StoreError.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 import { type Event, type Fields, log } from "../telemetry/Log.ts"
 
 /** Says that this process owns the deliveries, since when it counts, and until when. */
@@ -134,12 +135,14 @@ type Query = (
 /** Makes this process the owner in the table that every write is compared with. */
 const take = Effect.fnUntraced(function* (query: Query) {
   const now = yield* Clock.currentTimeMillis
+  reach("ownership.locked")
   const [row] = yield* query(
     `update engine
       set epoch = epoch + 1, holder = $1, taken_at = to_timestamp($2::float8 / 1000)
       returning epoch`,
     [`${os.hostname()}:${process.pid}`, now]
   )
+  reach("ownership.taken")
   return Number(row?.["epoch"])
 })
 

@@ -10,6 +10,7 @@ import { DateTime, Effect } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { StoreError } from "./StoreError.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 
 /** The tables that are partitioned by the day of a message, and the id that says the day. */
 const tables = [
@@ -110,6 +111,7 @@ const create = (sql: SqlClient, { from, id, name, table, to }: Partition) =>
     yield* exec(
       `create table ${name} partition of ${table} for values from ('${from}') to ('${to}')`
     )
+    reach("partition.created")
   }).pipe(
     sql.withTransaction,
     // A row of that day came into the default partition after the look at it.

@@ -22,6 +22,7 @@ import { execFile } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as PgliteStream from "./PgliteStream.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 import { log } from "../telemetry/Log.ts"
 
 /** Where an embedded database lives. */
@@ -162,6 +163,7 @@ const create = async (directory: string): Promise<void> => {
       else reject(said === "" ? error : new Error(said))
     })
   })
+  reach("pglite.made")
   fs.renameSync(unfinished, directory)
 }
 

@@ -5,6 +5,7 @@
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { instant, int, uuid, uuids } from "./Parameters.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 
 /** Messages, or cancelled deliveries, that one step looks at. */
 const stepRows = 1_000
@@ -20,6 +21,7 @@ export const make = (sql: SqlClient) => {
         order by id limit ${int(stepRows)} for update skip locked`
       const first = locked[0]
       if (first === undefined) return null
+      reach("retention.locked")
       const last = locked.at(-1)!
       const within = sql`delivery_id > ${uuid(first.id)}
         and delivery_id <= (left(${last.id}, 32) || 'ffff')::uuid`
@@ -66,6 +68,7 @@ export const make = (sql: SqlClient) => {
         to,
         before
       )
+      reach("retention.removed")
       removed += done?.removed ?? 0
       above = done?.last ?? null
       yield* rest

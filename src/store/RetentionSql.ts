@@ -19,6 +19,7 @@ import { instant, int, uuid, uuids } from "./Parameters.ts"
 import * as Partitions from "./Partitions.ts"
 import * as RetentionRows from "./RetentionRows.ts"
 import { StoreError } from "./StoreError.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 
 /** Messages of a day that may move for the day to be dropped, and their bytes. */
 const keptMax = { messages: 1_000, bytes: 16 * 1_048_576 }
@@ -97,6 +98,7 @@ export const make = Effect.gen(function* () {
         ) as exists`
       if (found?.exists !== true) return true
       yield* exec(`alter table ${table} detach partition ${name}`)
+      reach("retention.detached")
       if (table === "message") {
         // Nobody opens a delivery of the day any more: that reads its message.
         const [opened] = yield* sql<{ readonly exists: boolean }>`
@@ -118,6 +120,7 @@ export const make = Effect.gen(function* () {
           select * from ${sql(name)}
           where ${sql(key)} >= k.id and ${sql(key)} <= (left(k.id::text, 32) || 'ffff')::uuid
         ) p`
+      reach("retention.dropping")
       yield* exec(`drop table ${name}`)
       return true
     }).pipe(
@@ -131,8 +134,11 @@ export const make = Effect.gen(function* () {
 
   const removeDay = Effect.fnUntraced(function* (day: Partitions.Day, before: number) {
     const kept = yield* survey(day, before)
+    reach("retention.surveyed")
     if (kept !== null && (yield* drop(day, "message", kept))) {
+      reach("retention.messages")
       yield* drop(day, "attempt", kept)
+      reach("retention.attempts")
       return { days: 1, messages: 0 }
     }
     return { days: 0, messages: yield* rows.remove(day.from, day.to, before, rest) }
@@ -152,6 +158,7 @@ export const make = Effect.gen(function* () {
         messages += yield* rows.remove(first.id, Partitions.firstId(before), before, rest)
       }
       yield* rows.removeJobs(before)
+      reach("retention.jobs")
       yield* rows.removeCancelled(Partitions.firstId(before), before, rest)
       return { days, messages }
     },

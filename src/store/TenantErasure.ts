@@ -10,6 +10,7 @@ import { Context, Effect, Latch, Layer, Schedule } from "effect"
 import { firstPage, pageLimit } from "../domain/Page.ts"
 import type { DefaultTenantStays, TenantNotFound } from "../domain/Tenant.ts"
 import type { TenantId } from "../domain/TypeId.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 import { log } from "../telemetry/Log.ts"
 import type { StoreError } from "./StoreError.ts"
 import { TenantRepo } from "./TenantRepo.ts"
@@ -50,7 +51,9 @@ export class TenantErasure extends Context.Service<
         wanted.closeUnsafe()
         for (const id of yield* tenants.retired) {
           yield* removeWebhooks(id)
+          reach("erasure.emptied")
           yield* tenants.purge(id)
+          reach("erasure.purged")
         }
       }).pipe(
         Effect.catchCause((cause) => {
@@ -67,7 +70,7 @@ export class TenantErasure extends Context.Service<
       return TenantErasure.of({
         erase: (id) =>
           Effect.ensuring(
-            tenants.retire(id),
+            Effect.tap(tenants.retire(id), () => Effect.sync(() => reach("erasure.retired"))),
             Effect.sync(() => wanted.openUnsafe())
           )
       })

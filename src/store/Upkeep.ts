@@ -7,6 +7,7 @@
 import { Clock, Effect, Layer, Schedule } from "effect"
 import { MessageRepo } from "./MessageRepo.ts"
 import * as Partitions from "./Partitions.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 import { log } from "../telemetry/Log.ts"
 
 /** How long an idempotency key is kept, in milliseconds. */
@@ -16,7 +17,9 @@ const once = Effect.gen(function* () {
   const messages = yield* MessageRepo
   const now = yield* Clock.currentTimeMillis
   yield* Partitions.ensure(now)
+  reach("upkeep.prepared")
   yield* messages.expireKeys(now - idempotencyMs)
+  reach("upkeep.expired")
 })
 
 /** Does it once before anything else starts, then every hour. */

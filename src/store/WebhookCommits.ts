@@ -15,6 +15,7 @@ import type { WebhookId } from "../domain/TypeId.ts"
 import type { Webhook } from "../domain/Webhook.ts"
 import * as Announcer from "./Announcer.ts"
 import type { WebhookTable } from "./WebhookTable.ts"
+import { reach } from "../telemetry/Failpoint.ts"
 
 /** What is announced: `WebhookRepo.WebhookChange`. */
 export type Change =
@@ -67,9 +68,13 @@ export const make = Effect.fnUntraced(function* (
       let change: Change | undefined
       const remembered = Effect.map(write, (written) => {
         change = changeOf(written)
+        reach("webhook.written")
         return written
       })
-      const announced = Effect.suspend(() => (change ? announce(change) : Effect.void))
+      const announced = Effect.suspend(() => {
+        reach("webhook.committed")
+        return change ? announce(change) : Effect.void
+      })
       return table
         .transaction(remembered, () => announced)
         .pipe(

@@ -110,6 +110,7 @@ export const kinds = {
     level: "Warn",
     says: "Postgres may lose commits that it answered, on a loss of power"
   },
+  failpoint_armed: { level: "Warn", says: "This process will kill itself, as a test asked it to" },
   directory_taken: {
     level: "Warn",
     says: "Took over the data directory of a process that has ended"

@@ -12,6 +12,7 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Outcome, ResponseHeaders, TimedOut } from "../../domain/Attempt.ts"
+import { reach } from "../../telemetry/Failpoint.ts"
 import { type Deadlines, monotonicMs, type Timed } from "./Deadlines.ts"
 import type { Stage, TlsIdentity } from "./Dial.ts"
 import { failureOf, reasonOf, unreachable } from "./Failure.ts"
@@ -105,6 +106,7 @@ export class Exchange implements Timed {
   start(): Effect.Effect<void> {
     const { url, method, headers, body } = this.#request
     this.#context.deadlines.add(this)
+    reach("send.dispatching")
     this.#connection.dispatch(
       {
         path: url.pathname + url.search,
@@ -136,6 +138,7 @@ export class Exchange implements Timed {
       return this.#finish(unreachable("protocol", detail), false)
     }
     this.#phase = "body"
+    reach("send.status")
     this.#statusCode = statusCode
     this.#headers = headers
     if (statusCode >= 300) return
@@ -189,6 +192,7 @@ export class Exchange implements Timed {
 
   #finish(outcome: Outcome, keepConnection: boolean): void {
     this.#end(keepConnection)
+    reach("send.ended")
     this.#resume(Effect.succeed(sent(this.#context.clock, this.#startedAt, outcome)))
   }
 
