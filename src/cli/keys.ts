@@ -10,7 +10,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { KeyView } from "../api/TenantsApi.ts"
-import { defaultTenantUid } from "../domain/Tenant.ts"
 import { withClient } from "./Client.ts"
 import { confirmed, yes } from "./Confirm.ts"
 import { decode } from "./Fields.ts"
@@ -25,9 +24,11 @@ const admin = Flag.Boolean("admin").pipe(
 )
 
 /** The tenant whose keys these are: the one of `--tenant`, else the default one. */
-const params = Effect.map(Target, ({ tenant }) => ({
-  id: Option.getOrElse(tenant, () => defaultTenantUid)
-}))
+const params = Effect.gen(function* () {
+  const { tenant } = yield* Target
+  const { defaultTenantUid } = yield* Effect.promise(() => import("../domain/Tenant.ts"))
+  return { id: Option.getOrElse(tenant, () => defaultTenantUid) }
+})
 
 const columns: ReadonlyArray<Column<KeyView>> = [
   ["id", ({ id }) => id],
