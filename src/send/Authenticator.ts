@@ -3,9 +3,10 @@
  *
  * Promises: what `auth` says stands in no header twice; a token that the receiver refuses with 401 is
  * replaced once, within the deadline of the attempt; without a token nothing is sent, and the attempt
- * says why in the class `auth`. A webhook without auth costs nothing here.
+ * says why in the class `auth`; what comes back says nothing that only the receiver is to know.
  *
- * Leaves to others: sending (`HttpSender`), getting tokens (`OAuth2`), signing (`Request`).
+ * Leaves to others: sending (`HttpSender`), getting tokens (`OAuth2`), signing (`Request`), what is
+ * left out of an answer (`Answer`).
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -16,6 +17,7 @@ import * as Result from "effect/Result"
 import { createHash } from "node:crypto"
 import { type Auth, headerOf, type OAuth2Auth } from "../domain/Auth.ts"
 import type { Webhook } from "../domain/Webhook.ts"
+import { discreet } from "./Answer.ts"
 import { type HttpRequest, HttpSender, type Inspected, type Sent } from "./HttpSender.ts"
 import * as OAuth2 from "./OAuth2.ts"
 import { noToken } from "./TokenRequest.ts"
@@ -41,6 +43,12 @@ export class Authenticator extends Context.Service<
       const tokens = yield* OAuth2.make
       const prepare = preparing()
 
+      const send = ({ settings }: Webhook, request: HttpRequest) =>
+        Effect.map(sender.send(request), (sent): Sent => {
+          const outcome = discreet(sent.outcome, request, settings.signature)
+          return outcome === sent.outcome ? sent : { ...sent, outcome }
+        })
+
       const withToken = Effect.fnUntraced(function* (
         webhook: Webhook,
         auth: OAuth2Auth,
@@ -62,7 +70,7 @@ export class Authenticator extends Context.Service<
           const leftMs = request.timeoutMs - tookMs()
           if (leftMs < 1) return { outcome: late, token: null }
           const token = found.success
-          const { outcome } = yield* sender.send({
+          const { outcome } = yield* send(webhook, {
             ...request,
             headers: withHeader(request, "authorization", `Bearer ${Redacted.value(token)}`),
             timeoutMs: leftMs
@@ -88,13 +96,16 @@ export class Authenticator extends Context.Service<
           sender.probe({ ...request, identity: prepare(auth).identity }),
         send: (webhook, request) => {
           const { auth } = webhook
-          if (auth.kind === "none" && auth.ca === undefined) return sender.send(request)
+          if (auth.kind === "none" && auth.ca === undefined) return send(webhook, request)
           const { header, identity } = prepare(auth)
           const known = { ...request, identity }
           if (auth.kind === "oauth2") return withToken(webhook, auth, known)
           return header === undefined
-            ? sender.send(known)
-            : sender.send({ ...known, headers: withHeader(request, header.name, header.value) })
+            ? send(webhook, known)
+            : send(webhook, {
+                ...known,
+                headers: withHeader(request, header.name, header.value)
+              })
         }
       })
     })

@@ -105,6 +105,13 @@ const encoded = (encoding: string, body: Buffer | string): Act =>
 
 const silent: Act = () => {}
 
+/** Says back what it was told, in a header and in the body. */
+const echoes: Act = ({ head: told, write }) => {
+  const [, signature = ""] = /webhook-signature: (.*)/i.exec(told) ?? []
+  const headers = `x-told: ${signature}\r\ncontent-length: ${told.length}\r\n`
+  write(`${head("500 Why", headers)}${told}`)
+}
+
 const certificate = (
   name: Exclude<keyof typeof certificates, "ca">,
   error: RegExp
@@ -583,7 +590,16 @@ export const behaviours: ReadonlyArray<Behaviour> = [
     act: writes(head("200 OK", `${header}\r\ncontent-length: 0\r\n`)),
     ...delivered,
     second: again
-  }))
+  })),
+  {
+    id: "T-52",
+    does: "echoes the request and its signature",
+    act: echoes,
+    class: "status_5xx",
+    statusCode: 500,
+    leaves: "again",
+    body: /^POST \/[^]*webhook-id: msg_[^]*webhook-signature: \*{8}\r\n[^]*$/
+  }
 ]
 
 /** Forms of `Retry-After` (T-46), and the seconds after which the next attempt may come. */

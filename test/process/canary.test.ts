@@ -155,9 +155,23 @@ describe.each(cases)("on $ground", ({ database, options }) => {
         response.end(`{"access_token":"${sealed.accessToken}","token_type":"Bearer"}`)
       }
     })
-    const receiver = await openInbox(({ path }, response) => {
+    // It says back what it was told, in every way that may come to its mind.
+    const receiver = await openInbox(({ headers, path }, response) => {
+      const told = Object.values(headers).join("\n")
+      const text = [told, encodeURIComponent(told)]
+      for (const value of Object.values(headers)) {
+        const bytes = Buffer.from(String(value))
+        text.push(bytes.toString("base64"), bytes.toString("hex"))
+      }
       if (path.includes("hangup")) response.socket?.destroy()
-      else response.writeHead(path.includes("fails") ? 500 : 204).end()
+      else {
+        response
+          .writeHead(path.includes("fails") ? 500 : 200, {
+            "x-told": String(headers["x-harmless"]),
+            location: `/?token=${kept.url}`
+          })
+          .end(JSON.stringify(text))
+      }
     })
     cleanups.push(issuer.close, receiver.close)
 
@@ -303,7 +317,7 @@ describe.each(cases)("on $ground", ({ database, options }) => {
       await seen("GET", at)
     }
     const { data } = JSON.parse((await call("GET", `/v1/deliveries?limit=100`)).text)
-    for (const { id } of data) await seen("GET", `/v1/deliveries/${id}/attempts`)
+    for (const { id } of data) await seen("GET", `/v1/deliveries/${id}/attempts?include=body`)
     // A header is shown whose name says nothing of a credential.
     const secret = hidden.filter(([place]) => place !== "plainHeader")
     for (const text of shown) assert.deepStrictEqual(found(text, secret), [], text.slice(0, 2_000))
