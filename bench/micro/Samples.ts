@@ -76,7 +76,8 @@ export const webhook = (number: number): Webhook => ({
     }
   ],
   createdAt: now,
-  updatedAt: now
+  updatedAt: now,
+  configuredAt: now
 })
 
 /** Makes a delivery of a message with the given body. */

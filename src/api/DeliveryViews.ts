@@ -54,7 +54,7 @@ export type AttemptView = typeof AttemptView.Type
 export const RequestView = Schema.Struct({
   exact: Schema.Boolean.annotate({
     description:
-      "False when the webhook was changed, paused, resumed or stopped since: it is shown as it would be sent today, unsigned"
+      "False when the webhook's URL, headers, auth, settings or secrets were changed since: it is shown as it would be sent today, unsigned"
   }),
   method: Schema.String,
   url: Schema.String,

@@ -243,6 +243,8 @@ export interface Webhook extends WebhookFields {
   readonly createdAt: number
   /** Epoch milliseconds. */
   readonly updatedAt: number
+  /** When what its requests are made of was changed last: epoch milliseconds. */
+  readonly configuredAt: number
 }
 
 /** Finds the secret that signs now and has no end; none when the service cannot read it. */

@@ -5,8 +5,9 @@
  *
  * Nothing about a request is written down with its attempt: the message, the webhook, its secrets and
  * the attempt's time make it again, signature included, since a signature depends on nothing else. That
- * is exact unless the webhook was touched after the attempt. Then the request is shown as the webhook
- * would send it today and says so, without a signature, as the secret may have been another one.
+ * is exact unless the URL, headers, auth, settings or secrets of the webhook were changed after the
+ * attempt. Then the request is shown as the webhook would send it today and says so, without a
+ * signature, as the secret may have been another one.
  * Credentials are masked, and those of the webhook's `auth` left out.
  */
 import * as Option from "effect/Option"
@@ -21,7 +22,7 @@ import type { HeadersInput, Signer } from "./Signer.ts"
 
 /** A request as it was, or as it would be. */
 export interface Recalled {
-  /** False when the webhook was changed, paused, resumed or stopped after the attempt. */
+  /** False when what the webhook's requests are made of was changed after the attempt. */
   readonly exact: boolean
   readonly method: string
   readonly url: string
@@ -41,7 +42,7 @@ export const recall = (
     return Option.none()
   }
   if (active(webhook.secrets, startedAt).length === 0) return Option.none()
-  const exact = webhook.updatedAt <= startedAt
+  const exact = webhook.configuredAt <= startedAt
   let signed: Record<string, string> = {}
   const headers = (input: HeadersInput) =>
     (signed = exact

@@ -48,7 +48,8 @@ const files = [
   "0007_redelivery",
   "0008_notices",
   "0009_ordering",
-  "0010_lists"
+  "0010_lists",
+  "0012_configured"
 ]
 
 const known: ReadonlyArray<Migration> = files.map((file) => ({

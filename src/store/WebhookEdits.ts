@@ -1,7 +1,7 @@
 /**
  * What the changes of a webhook mean, as pure functions of the webhook and the time.
  */
-import type { Redacted } from "effect"
+import { Equal, type Redacted } from "effect"
 import { createdAt, type SecretId, type TenantId, type WebhookId } from "../domain/TypeId.ts"
 import {
   healthy,
@@ -70,7 +70,8 @@ export const registered = (input: {
     secrets: [{ id: input.secret.id, key: input.secret.key, createdAt: now, expiresAt: null }],
     unreadable: [],
     createdAt: now,
-    updatedAt: now
+    updatedAt: now,
+    configuredAt: now
   }
 }
 
@@ -91,7 +92,7 @@ export const withUpdate = (webhook: Webhook, update: WebhookUpdate, now: number)
     settings,
     rotation
   } = update
-  return {
+  const next: Webhook = {
     ...(rotation === undefined ? webhook : withSecret(webhook, rotation, now)),
     uid,
     name,
@@ -108,7 +109,19 @@ export const withUpdate = (webhook: Webhook, update: WebhookUpdate, now: number)
     settings: settings === undefined ? webhook.settings : { ...webhook.settings, ...settings },
     updatedAt: now
   }
+  return Equal.equals(requestPartsOf(next), requestPartsOf(webhook))
+    ? next
+    : { ...next, configuredAt: now }
 }
+
+/** What its requests are made of. */
+const requestPartsOf = ({ auth, headers, secrets, settings, url }: Webhook) => ({
+  auth,
+  headers,
+  secrets,
+  settings,
+  url
+})
 
 /**
  * Sets the status.
@@ -156,5 +169,5 @@ export const withSecret = (webhook: Webhook, rotation: Rotation, now: number): W
     .filter((secret) => secret.expiresAt > now)
     .slice(0, secretsMax - 1)
   const current = { id: rotation.id, key: rotation.key, createdAt: now, expiresAt: null }
-  return { ...webhook, secrets: [current, ...former], updatedAt: now }
+  return { ...webhook, secrets: [current, ...former], updatedAt: now, configuredAt: now }
 }

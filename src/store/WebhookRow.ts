@@ -50,6 +50,7 @@ const Row = Schema.Struct({
   disabled_reason: Schema.NullOr(DisabledReason),
   created_at: Schema.Date,
   updated_at: Schema.Date,
+  configured_at: Schema.Date,
   version: Schema.NullOr(Schema.BigInt),
   consecutive_failures: Schema.NullOr(Schema.Int),
   failing_since: Schema.NullOr(Schema.Date),
@@ -113,7 +114,8 @@ const webhookOf = (row: Row, parts: Parts, secrets: ReadonlyArray<Secret>): Webh
   secrets,
   unreadable: parts.unreadable,
   createdAt: row.created_at.getTime(),
-  updatedAt: row.updated_at.getTime()
+  updatedAt: row.updated_at.getTime(),
+  configuredAt: row.configured_at.getTime()
 })
 
 const healthOf = (row: Row): WebhookHealth =>
@@ -203,7 +205,8 @@ export const encode = (webhook: Webhook) => ({
   status: webhook.status,
   disabledReason: webhook.disabledReason,
   createdAt: new Date(webhook.createdAt),
-  updatedAt: new Date(webhook.updatedAt)
+  updatedAt: new Date(webhook.updatedAt),
+  configuredAt: new Date(webhook.configuredAt)
 })
 
 /** Encodes health as parameters for the columns of `webhook_health`. */

@@ -59,7 +59,8 @@ const webhook = (status: Webhook["status"], health: Partial<WebhookHealth> = {})
   secrets: [],
   unreadable: [],
   createdAt: 0,
-  updatedAt: 0
+  updatedAt: 0,
+  configuredAt: 0
 })
 
 describe("WebhookSettings", () => {

@@ -47,7 +47,8 @@ const webhookWith = (auth: Auth, number = 1): Webhook => ({
   secrets: [],
   unreadable: [],
   createdAt: 0,
-  updatedAt: 0
+  updatedAt: 0,
+  configuredAt: 0
 })
 
 const send = (webhook: Webhook, url: string, request: Partial<HttpRequest> = {}) =>

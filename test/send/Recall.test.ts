@@ -77,7 +77,22 @@ describe("recall", () => {
       assert.notInclude(JSON.stringify(made), "hunter2")
     }))
 
-  test("says so and signs nothing when the webhook was touched since", () =>
+  test("knows the request still when the webhook was paused and resumed since", () =>
+    Effect.gen(function* () {
+      const engine = yield* TestEngine
+      const repo = yield* WebhookRepo
+      yield* engine.webhook(url)
+      const delivery = yield* publish()
+      yield* repo.setStatus(engine.tenantId, delivery.webhookId, "paused")
+      yield* repo.update(engine.tenantId, delivery.webhookId, { name: "another" })
+      yield* TestClock.adjust("1 second")
+      yield* repo.setStatus(engine.tenantId, delivery.webhookId, "enabled")
+      const [made] = yield* recalled(delivery)
+      assert.isTrue(made?.exact)
+      assert.property(made?.headers, "webhook-signature")
+    }))
+
+  test("says so and signs nothing when the webhook has another secret since", () =>
     Effect.gen(function* () {
       const engine = yield* TestEngine
       const repo = yield* WebhookRepo

@@ -51,7 +51,8 @@ const webhookOf = (
     }
   ],
   createdAt: 0,
-  updatedAt: 0
+  updatedAt: 0,
+  configuredAt: 0
 })
 
 const attempt = Effect.fnUntraced(function* (

@@ -43,6 +43,7 @@ export const webhookWith = (
   settings: { ...Schema.decodeUnknownSync(WebhookSettings)({}), ...settings },
   createdAt: 0,
   updatedAt: 0,
+  configuredAt: 0,
   ...rest
 })
 

@@ -30,6 +30,7 @@ import {
   WebhookSettings
 } from "../../src/domain/Webhook.ts"
 import { Ids } from "../../src/store/Ids.ts"
+import type { WebhookUpdate } from "../../src/store/WebhookEdits.ts"
 import { type NewWebhook, type WebhookChange, WebhookRepo } from "../../src/store/WebhookRepo.ts"
 import { Ground } from "./Ground.ts"
 
@@ -149,7 +150,8 @@ export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground>) => 
         unreadable: [],
         secrets: [{ ...input.secret, createdAt: now, expiresAt: null }],
         createdAt: now,
-        updatedAt: now
+        updatedAt: now,
+        configuredAt: now
       })
       isSame(yield* repo.get(tenant, input.id), webhook)
     })
@@ -299,7 +301,7 @@ export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground>) => 
       const settings = { ...defaults, retry: "quick" } as const
       const rest = { ...full, uid: "renamed", url: "https://b.example", settings, headers: {} }
       const two = yield* repo.update(tenant, before.id, rest)
-      isSame(two, { ...before, ...rest, updatedAt: now })
+      isSame(two, { ...before, ...rest, updatedAt: now, configuredAt: now })
       isSame(yield* repo.get(tenant, "renamed"), two)
       assert.isTrue(Option.isNone(yield* repo.find(tenant, "updated")))
     })
@@ -381,10 +383,37 @@ export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground>) => 
             { id: secret.id, key: secret.key, createdAt: now, expiresAt: null },
             { ...before.secrets[0]!, expiresAt: now + 60_000 }
           ],
-          updatedAt: now
+          updatedAt: now,
+          configuredAt: now
         })
         isSame(yield* repo.get(tenant, before.id), after)
       })
+  )
+
+  it.effect("update tells apart what changes requests, and that only where it is another", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const tenant = yield* (yield* Ground).tenant
+      const auth = { kind: "bearer", token: Redacted.make("t") } as const
+      const before = yield* create(tenant, { ...full, uid: "told", auth })
+      assert.strictEqual(before.configuredAt, before.createdAt)
+      const change = Effect.fnUntraced(function* (fields: WebhookUpdate) {
+        yield* TestClock.adjust("1 second")
+        const { configuredAt, updatedAt } = yield* repo.update(tenant, before.id, fields)
+        assert.strictEqual((yield* repo.get(tenant, before.id)).configuredAt, configuredAt)
+        assert.strictEqual(updatedAt, yield* Clock.currentTimeMillis)
+        return configuredAt === updatedAt
+      })
+      const { headers, settings, url } = before
+      const same = { auth: { ...auth, token: Redacted.make("t") }, headers: { ...headers }, url }
+      assert.isFalse(yield* change({ ...same, settings: { ...settings }, name: "another" }))
+      assert.isTrue(yield* change({ url: "https://other.example" }))
+      assert.isTrue(yield* change({ headers: { ...headers, "x-more": "1" } }))
+      assert.isTrue(yield* change({ auth: { ...auth, token: Redacted.make("u") } }))
+      assert.isTrue(yield* change({ settings: { signature: "svix" } }))
+      yield* repo.setStatus(tenant, before.id, "paused")
+      assert.isFalse(yield* change({ eventTypes: [] }))
+    })
   )
 
   it.effect("update ignores what is no field", () =>
@@ -578,7 +607,8 @@ export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground>) => 
           { id: next.id, key: next.key, createdAt: now, expiresAt: null },
           { ...before.secrets[0]!, expiresAt: now + 60_000 }
         ],
-        updatedAt: now
+        updatedAt: now,
+        configuredAt: now
       })
       isSame(yield* repo.get(tenant, "r"), rotated)
       assert.lengthOf(active(rotated.secrets, now + 59_999), 2)

@@ -123,6 +123,19 @@ export const suite = (
     })
   )
 
+  it.effect("a row of an earlier version was configured when it was updated", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      const repo = yield* WebhookRepo
+      const { tenant } = yield* Ground
+      const { id, tenantId } = yield* repo.create(yield* draft(yield* tenant))
+      yield* sql`
+        update webhook set configured_at = null, updated_at = to_timestamp(7) where id = ${toUuid(id)}`
+      const { configuredAt, updatedAt } = yield* repo.get(tenantId, id)
+      assert.deepStrictEqual([configuredAt, updatedAt], [7_000, 7_000])
+    })
+  )
+
   it.effect("a row that is no webhook is a defect, not a fault of the store", () =>
     Effect.gen(function* () {
       const repo = yield* WebhookRepo
