@@ -116,12 +116,14 @@ export class Publisher extends Context.Service<
         })
 
         /** Judges a message and makes its body: what is left is to write it. */
-        const prepare = Effect.fnUntraced(function* (draft: Draft) {
-          const now = yield* Clock.currentTimeMillis
+        const prepare = (
+          draft: Draft,
+          id: MessageId,
+          now: number
+        ): Result.Result<Pending, MessageRefused | BodyTooLarge> => {
           const data = reader(draft.data)
           const refusal = catalogue.judge(draft.tenantId, draft.type, data)
-          if (refusal !== null) return yield* refusal
-          const id = yield* ids.nextMessage
+          if (refusal !== null) return Result.fail(refusal)
           const body =
             typeof draft.data === "string"
               ? jsonBody({
@@ -133,86 +135,107 @@ export class Publisher extends Context.Service<
                 })
               : draft.data.bytes
           if (body.length > bodyBytesMax) {
-            return yield* new BodyTooLarge({
-              detail: `The message has ${body.length} bytes; at most ${bodyBytesMax} are taken.`
-            })
+            return Result.fail(
+              new BodyTooLarge({
+                detail: `The message has ${body.length} bytes; at most ${bodyBytesMax} are taken.`
+              })
+            )
           }
           const digest =
             draft.uid === null && draft.idempotencyKey === null ? noDigest : digestOf(draft)
-          const pending: Pending = { draft, id, body, data, digest, createdAt: now }
-          return pending
-        })
+          return Result.succeed({ draft, id, body, data, digest, createdAt: now })
+        }
 
         const submit = (group: Group) =>
           Effect.catchTag(commit.submit(group), "Overloaded", () => Effect.fail(overloaded))
 
         /** Tells what became of a message that was to be written. */
-        const settle = Effect.fnUntraced(function* (
+        const settle = (
           { createdAt, draft, id }: Pending,
           { fanOut, result }: Committed,
           begunAt: bigint
-        ) {
+        ): Result.Result<Accepted, MessageUidConflict | IdempotencyConflict> => {
           switch (result._tag) {
             case "Inserted":
               measure(Metrics.messagesAccepted, begunAt)
-              if (tracing !== undefined) yield* tracing.published(id)
-              return { id, uid: draft.uid, type: draft.type, createdAt, deliveries: fanOut }
+              return Result.succeed({
+                id,
+                uid: draft.uid,
+                type: draft.type,
+                createdAt,
+                deliveries: fanOut
+              })
             case "Existing":
               reach("publish.repeated")
               measure(Metrics.messagesRepeated, begunAt)
-              return {
+              return Result.succeed({
                 id: result.message.id,
                 uid: result.message.uid,
                 type: result.message.type,
                 createdAt: result.message.createdAt,
                 deliveries: result.message.fanOut
-              }
+              })
             case "UidConflict":
-              return yield* new MessageUidConflict({
-                detail: `A message with the uid ${draft.uid} and other content exists.`
-              })
+              return Result.fail(
+                new MessageUidConflict({
+                  detail: `A message with the uid ${draft.uid} and other content exists.`
+                })
+              )
             case "IdempotencyConflict":
-              return yield* new IdempotencyConflict({
-                detail: "The Idempotency-Key came with another request."
-              })
+              return Result.fail(
+                new IdempotencyConflict({
+                  detail: "The Idempotency-Key came with another request."
+                })
+              )
           }
-        })
+        }
 
         const accept = Effect.fnUntraced(function* (draft: Draft) {
           const begunAt = clock.currentTimeNanosUnsafe()
-          const pending = yield* prepare(draft)
+          const id = yield* ids.nextMessage
+          const pending = prepare(draft, id, clock.currentTimeMillisUnsafe())
+          if (Result.isFailure(pending)) return yield* Effect.fail(pending.failure)
           reach("publish.judged")
-          const [committed] = yield* submit([pending])
-          return yield* settle(pending, committed!, begunAt)
+          const [committed] = yield* submit([pending.success])
+          const settled = settle(pending.success, committed!, begunAt)
+          if (Result.isFailure(settled)) return yield* Effect.fail(settled.failure)
+          if (tracing !== undefined && settled.success.id === id) yield* tracing.published(id)
+          return settled.success
         })
 
-        const counted = <A, E extends PublishRefusal | Overloaded | StoreError>(
-          effect: Effect.Effect<A, E>
-        ) =>
-          Effect.tapError(effect, (error) =>
-            Metric.update(Metrics.messagesRefused(codeOf(error)), 1)
-          )
+        const countRefusal = (error: PublishRefusal | Overloaded | StoreError) =>
+          Metric.update(Metrics.messagesRefused(codeOf(error)), 1)
 
         const publishAll = Effect.fnUntraced(function* (drafts: ReadonlyArray<Draft>) {
           const begunAt = clock.currentTimeNanosUnsafe()
+          const now = clock.currentTimeMillisUnsafe()
           const prepared = yield* Effect.forEach(drafts, (draft) =>
-            Effect.result(counted(prepare(draft)))
+            Effect.map(ids.nextMessage, (id) => prepare(draft, id, now))
           )
           const group = prepared.flatMap((one) => (Result.isSuccess(one) ? [one.success] : []))
-          const committed: ReadonlyArray<Committed> =
-            group.length === 0 ? [] : yield* counted(submit(group))
+          const committed =
+            group.length === 0 ? [] : yield* Effect.tapError(submit(group), countRefusal)
           reach("publish.batch_committed")
           let next = 0
-          return yield* Effect.forEach(
-            prepared,
-            (one): Effect.Effect<Result.Result<Accepted, PublishRefusal>> =>
-              Result.isFailure(one)
-                ? Effect.succeed(Result.fail(one.failure))
-                : Effect.result(counted(settle(one.success, committed[next++]!, begunAt)))
+          const results = prepared.map((one): Result.Result<Accepted, PublishRefusal> =>
+            Result.isFailure(one)
+              ? Result.fail(one.failure)
+              : settle(one.success, committed[next++]!, begunAt)
           )
+          for (const result of results) {
+            if (Result.isFailure(result)) yield* countRefusal(result.failure)
+          }
+          for (const [i, { id }] of group.entries()) {
+            if (tracing === undefined) break
+            if (committed[i]?.result._tag === "Inserted") yield* tracing.published(id)
+          }
+          return results
         })
 
-        return Publisher.of({ publish: (draft) => counted(accept(draft)), publishAll })
+        return Publisher.of({
+          publish: (draft) => Effect.tapError(accept(draft), countRefusal),
+          publishAll
+        })
       })
     )
 }
