@@ -26,6 +26,7 @@ import {
   Stream
 } from "effect"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Dashboard from "./dashboard/Dashboard.ts"
 import * as Engine from "./Engine.ts"
 import { version } from "./domain/Version.ts"
 import * as Http from "./http/Http.ts"
@@ -47,7 +48,7 @@ import * as Otlp from "./telemetry/Otlp.ts"
 /** The whole service. Fails when the database cannot be opened or the port is taken. */
 export const layer = (settings: Settings) =>
   Layer.effectDiscard(announce(settings)).pipe(
-    Layer.provideMerge(Http.layer({ maxBodyBytes: settings.maxBodyBytes })),
+    Layer.provideMerge(layerDoors({ maxBodyBytes: settings.maxBodyBytes })),
     Layer.provideMerge(layerReadings(settings)),
     // Before the first request can come: whoever finds the service ready finds the key.
     Layer.provideMerge(FirstStart.layer(settings)),
@@ -62,6 +63,10 @@ export const layer = (settings: Settings) =>
     ),
     Layer.provide(layerTelemetry(settings))
   )
+
+/** What is served: the API, and the dashboard that uses it. */
+const layerDoors = (options: Http.HttpOptions) =>
+  Http.serve(Layer.merge(Http.routes(options), Dashboard.layer), options)
 
 /**
  * A client of the API that runs in this process, over the database that the settings name. Nothing is
@@ -241,6 +246,7 @@ const announce = (settings: Settings) =>
     const lines = [
       `Posthaste ${version}`,
       `  listening   ${base}`,
+      `  dashboard   ${base}/`,
       `  docs        ${base}/docs`,
       `  database    ${ground}`,
       ...(settings.local || settings.allowNetworks.length === 0

@@ -31,6 +31,11 @@ const theReceiver: Exception = {
   reason: "Runs in receivers, which have no Effect clock; a caller may name the time."
 }
 
+const theBrowser: Exception = {
+  file: "src/dashboard/web/Clock.ts",
+  reason: "The clock of the pages, which run in browsers without an Effect clock."
+}
+
 const theLog: Exception = {
   file: "src/telemetry/Log.ts",
   reason: "Lists every line that the log can hold, so that nothing else gets into it."
@@ -42,7 +47,7 @@ const bans: ReadonlyArray<Ban> = [
     name: "Date.now",
     pattern: /\bDate\s*\.\s*now\b/g,
     instead: "Use Clock.currentTimeMillis.",
-    except: [theReceiver]
+    except: [theReceiver, theBrowser]
   },
   {
     name: "new Date()",
@@ -66,7 +71,7 @@ const bans: ReadonlyArray<Ban> = [
     name: "a timer",
     pattern: /(?<![.\w])(?:globalThis\s*\.\s*)?set(?:Timeout|Interval|Immediate)\b/g,
     instead: "Use Effect.sleep, Effect.timeout or a Schedule.",
-    except: [theProcess]
+    except: [theProcess, theBrowser]
   },
   {
     name: "console",
@@ -106,7 +111,9 @@ const roots: ReadonlyArray<string> = [
   "src/index.ts",
   "src/main.ts",
   "src/testing.ts",
-  "src/verify.ts"
+  "src/verify.ts",
+  // Loaded by browsers.
+  "src/dashboard/web/Main.ts"
 ]
 
 /** What the top level holds besides dotfiles. */

@@ -111,9 +111,14 @@ const finish = (
 ): HttpServerResponse.HttpServerResponse =>
   response.headers["content-type"] === ProblemDetails.contentType
     ? problem(response, requestId)
-    : HttpServerResponse.setHeaders(response, { ...headers, "x-request-id": requestId })
+    : HttpServerResponse.setHeaders(response, {
+        ...(response.headers["cache-control"] === undefined ? headers : sniffless),
+        "x-request-id": requestId
+      })
 
-const headers = { "cache-control": "no-store", "x-content-type-options": "nosniff" } as const
+const sniffless = { "x-content-type-options": "nosniff" } as const
+/** Of answers that do not say themselves how long they may be kept. */
+const headers = { ...sniffless, "cache-control": "no-store" } as const
 
 /** Adds the id to a problem's members, and says in headers what HTTP wants said there. */
 const problem = (

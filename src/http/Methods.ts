@@ -14,6 +14,8 @@ const routes: ReadonlyArray<{ readonly method: string; readonly form: RegExp }> 
   ),
   { method: "GET", path: "/openapi.json" },
   { method: "GET", path: "/docs" },
+  { method: "GET", path: "/dashboard/:version/:file" },
+  { method: "GET", path: "/" },
   { method: "GET", path: "/metrics" }
 ].map(({ method, path }) => ({
   method,

@@ -113,6 +113,25 @@ describe("the service from the package", () => {
     return JSON.parse(kind.exec(dockerfile)![1]!)
   }
 
+  /** Lists what of the dashboard is missing: its page, or anything that the page or its modules name. */
+  const dashboard = async (base: string): Promise<ReadonlyArray<string>> => {
+    const page = await (await fetch(base)).text()
+    const asked = new Set(
+      [...page.matchAll(/(?:src|href)="(\/dashboard\/[^"]+)"/g)].map(([, at]) => at!)
+    )
+    const missing = asked.size > 10 ? [] : ["modules"]
+    for (const at of asked) {
+      const file = await fetch(`${base}${at}`)
+      const text = await file.text()
+      if (file.status !== 200 || text === "") missing.push(at)
+      if (!at.endsWith(".js")) continue
+      for (const [, name = ""] of text.matchAll(/^import .*?from "(.*?)"/gms)) {
+        asked.add(new URL(name, `${base}${at}`).pathname)
+      }
+    }
+    return missing
+  }
+
   it("starts as nobody on a tree that cannot be written, and is found healthy", async () => {
     const dataDir = path.join(home, "data")
     fs.mkdirSync(dataDir, { mode: 0o700 })
@@ -144,6 +163,7 @@ describe("the service from the package", () => {
         return ready?.ok === true
       })
       assert.isTrue(isHealthy())
+      assert.deepStrictEqual(await dashboard(`http://127.0.0.1:${port}`), [])
       assert.include(said, `Posthaste ${version}`)
       assert.include(said, "schema_migrated")
       const ended = new Promise((resolve) => service.once("exit", resolve))

@@ -1,0 +1,160 @@
+/**
+ * How things stand: what was sent in the last hour, what is owed, and who needs looking after.
+ */
+import { actions } from "./Actions.ts"
+import type { App, Screen } from "./App.ts"
+import { throughput } from "./Chart.ts"
+import type { Hold, Stats, Webhook } from "./Client.ts"
+import { type Child, el } from "./Dom.ts"
+import { refreshed } from "./Poll.ts"
+import { to } from "./Route.ts"
+import * as Show from "./Show.ts"
+import * as Words from "./Words.ts"
+import { webhookName } from "./WebhookParts.ts"
+
+export const overview: Screen = async (app) => ({
+  title: "Overview",
+  body: [
+    await refreshed(app, {
+      everyMs: 5_000,
+      read: () => read(app),
+      show: ({ failing, hold, stats, stopped, webhooks }) => [
+        holdBanner(app, hold),
+        webhooks === 0 && welcome,
+        totals(stats),
+        Show.section("The last hour", throughput(stats.throughput)),
+        el(
+          "div",
+          { class: "columns" },
+          Show.section("Backlog", backlog(stats)),
+          Show.section("Needs a look", troubled(failing, stopped))
+        )
+      ]
+    })
+  ]
+})
+
+const read = async ({ client, isOperator }: App) => {
+  const [stats, hold, disabled, paused, some] = await Promise.all([
+    client.stats(),
+    isOperator ? client.hold() : null,
+    client.webhooks({ status: "disabled", limit: shownMax }),
+    client.webhooks({ status: "paused", limit: shownMax }),
+    client.webhooks({ status: "enabled", limit: 250 })
+  ])
+  return {
+    stats,
+    hold,
+    webhooks: disabled.data.length + paused.data.length + some.data.length,
+    stopped: [...disabled.data, ...paused.data],
+    failing: some.data.filter(
+      ({ circuit, consecutiveFailures }) => consecutiveFailures > 0 || circuit.state !== "closed"
+    )
+  }
+}
+
+const shownMax = 20
+
+const holdBanner = ({ client, reload }: App, hold: Hold | null): Child =>
+  hold !== null &&
+  hold.held &&
+  el(
+    "div",
+    { class: "banner", role: "status" },
+    el(
+      "div",
+      {},
+      el("strong", {}, "All sending is held. "),
+      "Messages are accepted and wait. Since ",
+      Show.time(hold.since),
+      hold.reason !== null && [": ", hold.reason]
+    ),
+    actions({
+      label: "Release",
+      kind: "main",
+      run: async () => {
+        await client.release()
+        reload()
+      }
+    })
+  )
+
+const welcome = el(
+  "section",
+  { class: "card nothing" },
+  el("strong", {}, "No webhook yet"),
+  el("p", {}, "Register where messages shall go, then publish one."),
+  el(
+    "p",
+    {},
+    el("a", { class: "button main", href: to(["webhooks", "new"]) }, "Register a webhook")
+  )
+)
+
+const totals = ({ attempts, deliveries }: Stats): Child =>
+  el(
+    "ul",
+    { class: "totals" },
+    (["pending", "waiting", "held", "delivered", "exhausted", "cancelled"] as const).map((status) =>
+      el(
+        "li",
+        {},
+        el(
+          "a",
+          { href: to(["deliveries"], { status }) },
+          Show.state(status),
+          el("strong", {}, Words.count(deliveries[status]))
+        )
+      )
+    ),
+    el(
+      "li",
+      {},
+      el("span", { class: "state" }, "attempts"),
+      el("strong", {}, Words.count(attempts))
+    )
+  )
+
+const backlog = ({ backlog: { ageMs, count, isCapped, nextDueAt } }: Stats): Child =>
+  count === 0
+    ? Show.nothing("Nothing is owed", "Everything that was accepted is settled.")
+    : Show.facts([
+        ["Owed", `${isCapped ? "more than " : ""}${Words.many(count, "delivery", "deliveries")}`],
+        ["Oldest overdue for", ageMs === 0 ? "nothing is overdue" : Words.length(ageMs)],
+        ["Next one", Show.due(nextDueAt)]
+      ])
+
+const troubled = (failing: ReadonlyArray<Webhook>, stopped: ReadonlyArray<Webhook>): Child =>
+  failing.length + stopped.length === 0
+    ? Show.nothing("All webhooks do well", "None is failing, paused or disabled.")
+    : el(
+        "ul",
+        { class: "rows" },
+        [...stopped, ...failing]
+          .slice(0, shownMax)
+          .map((webhook) =>
+            el(
+              "li",
+              {},
+              Show.link(to(["webhooks", webhook.id]), webhookName(webhook)),
+              el(
+                "span",
+                { class: "end" },
+                webhook.status === "enabled"
+                  ? [
+                      webhook.circuit.state !== "closed" && [
+                        Show.circuit(webhook.circuit.state),
+                        " "
+                      ],
+                      el(
+                        "span",
+                        { class: "bad" },
+                        Words.many(webhook.consecutiveFailures, "failure")
+                      ),
+                      " in a row"
+                    ]
+                  : Show.state(webhook.status)
+              )
+            )
+          )
+      )
