@@ -112,7 +112,11 @@ export class Publisher extends Context.Service<
           flush: (batch) => Metrics.commit("publishing", batch.length, flush(batch)),
           sizeOf: (group) => group.reduce((bytes, { body }) => bytes + body.length + 256, 0),
           pendingMax: options.pendingMax ?? 10_000,
-          pendingBytesMax: options.pendingBytesMax ?? 64 * 1_048_576
+          pendingBytesMax: options.pendingBytesMax ?? 64 * 1_048_576,
+          bound: {
+            after: options.answerMs ?? 10_000,
+            unanswered: () => StoreError.unanswered("MessageRepo.insert")
+          }
         })
 
         /** Judges a message and makes its body: what is left is to write it. */
@@ -259,6 +263,11 @@ export interface PublisherOptions {
   readonly pendingMax?: number
   /** Bytes of them. 64 MiB by default. */
   readonly pendingBytesMax?: number
+  /**
+   * How long a commit may take, in milliseconds, until its publishers are told to try again: it may have
+   * happened all the same. 10,000 by default.
+   */
+  readonly answerMs?: number
 }
 
 /** A message as a caller gives it, checked for shape but not yet accepted. */

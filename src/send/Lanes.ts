@@ -267,7 +267,9 @@ export class Lanes extends Context.Service<
         yield* Effect.forever(
           Effect.gen(function* () {
             yield* Effect.timeoutOption(doubted.await, sweepMs)
-            // A store that lost its connection may still be finishing what it was sent.
+            // A store that lost its connection, or did not answer, may still be finishing what it was
+            // sent: it is given a while from when it answers again.
+            yield* queue.owed
             yield* Effect.sleep(Math.min(sweepMs, 5_000))
             doubted.closeUnsafe()
             yield* sweep

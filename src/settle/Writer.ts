@@ -10,7 +10,7 @@ import { Array, Effect, Result, Schedule, type Scope } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import { DeliveryLog, type Settlement } from "../store/DeliveryLog.ts"
 import * as GroupCommit from "../store/GroupCommit.ts"
-import type { StoreError } from "../store/StoreError.ts"
+import { StoreError } from "../store/StoreError.ts"
 import { log } from "../telemetry/Log.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import { jitteredBy } from "./Backoff.ts"
@@ -30,6 +30,11 @@ export interface WriterOptions {
   readonly inFlightMax?: number
   /** The first wait for a store that is away, in milliseconds; it doubles. 100 by default. */
   readonly retryMs?: number
+  /**
+   * How long a commit may take, in milliseconds, until it is tried again: it may have happened all the
+   * same. 10,000 by default.
+   */
+  readonly answerMs?: number
   /** The longest such wait, in milliseconds. 5,000 by default; all waits are jittered by 25 %. */
   readonly retryMsMax?: number
 }
@@ -52,6 +57,10 @@ export const make = Effect.fnUntraced(function* (
     settlements: NonEmptyReadonlyArray<Settlement>
   ): Effect.Effect<ReadonlyArray<Result.Result<void, StoreError>>> =>
     log.settle(settlements).pipe(
+      Effect.timeoutOrElse({
+        duration: options.answerMs ?? 10_000,
+        orElse: () => Effect.fail(StoreError.unanswered("DeliveryLog.settle"))
+      }),
       Effect.tapError((error) => (error.isRetryable ? logAway(error) : Effect.void)),
       Effect.retry({ schedule: retries, while: (error) => error.isRetryable && !closing }),
       Effect.matchEffect({

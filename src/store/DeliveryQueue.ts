@@ -30,6 +30,7 @@ import {
   toUuid,
   type WebhookId
 } from "../domain/TypeId.ts"
+import { answered } from "./Answered.ts"
 import * as DeliveryQueueMemory from "./DeliveryQueueMemory.ts"
 import * as DeliveryRows from "./DeliveryRows.ts"
 import * as DuePull from "./DuePull.ts"
@@ -181,6 +182,7 @@ const make = Effect.gen(function* () {
       }))
     ),
     Effect.mapError(StoreError.from("DeliveryQueue.agenda")),
+    answered("DeliveryQueue.agenda"),
     Effect.withSpan("DeliveryQueue.agenda")
   )
 
@@ -189,7 +191,8 @@ const make = Effect.gen(function* () {
       const rows = yield* sql.unsafe<DuePull.DueRow>(DuePull.text, DuePull.parameters(request))
       return DuePull.decode(rows, request)
     },
-    Effect.mapError(StoreError.from("DeliveryQueue.pull"))
+    Effect.mapError(StoreError.from("DeliveryQueue.pull")),
+    answered("DeliveryQueue.pull")
   )
 
   const park = Effect.fn("DeliveryQueue.park")(
@@ -206,7 +209,8 @@ const make = Effect.gen(function* () {
         insert into waiting (delivery_id, tenant_id, webhook_id, due_at)
         select delivery_id, tenant_id, webhook_id, ${instant(dueAt)} from parked`
     },
-    Effect.mapError(StoreError.from("DeliveryQueue.park"))
+    Effect.mapError(StoreError.from("DeliveryQueue.park")),
+    answered("DeliveryQueue.park")
   )
 
   const expire = Effect.fn("DeliveryQueue.expire")(
@@ -227,7 +231,8 @@ const make = Effect.gen(function* () {
         select ones.*, ${instant(now)}, 'expired'
         from (select * from owed_ones union all select * from waiting_ones) as ones`
     },
-    Effect.mapError(StoreError.from("DeliveryQueue.expire"))
+    Effect.mapError(StoreError.from("DeliveryQueue.expire")),
+    answered("DeliveryQueue.expire")
   )
 
   const owed = Effect.suspend(
@@ -241,6 +246,7 @@ const make = Effect.gen(function* () {
       }))
     ),
     Effect.mapError(StoreError.from("DeliveryQueue.owed")),
+    answered("DeliveryQueue.owed"),
     Effect.withSpan("DeliveryQueue.owed")
   )
 
@@ -256,7 +262,8 @@ const make = Effect.gen(function* () {
         insert into cancelled (delivery_id, tenant_id, webhook_id, attempts, cancelled_at)
         select delivery_id, tenant_id, webhook_id, attempts, ${instant(now)} from gone`
     },
-    Effect.mapError(StoreError.from("DeliveryQueue.abandon"))
+    Effect.mapError(StoreError.from("DeliveryQueue.abandon")),
+    answered("DeliveryQueue.abandon")
   )
 
   const get = Effect.fnUntraced(function* (tenantId: TenantId, id: DeliveryId) {

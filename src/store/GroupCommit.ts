@@ -7,8 +7,11 @@
  * items leave in the order in which they came; everything is bounded, and at the bound `submit` fails
  * at once. Closing the scope refuses new items and lets pending ones and flushes in flight finish.
  *
- * Leaves to others: what a flush does, retrying it, and its time limit. A caller that is interrupted
- * leaves its item in: the item is flushed and its result dropped.
+ * A flush that is past its bound answers its callers and is interrupted; nobody waits for the end of
+ * that. While all that may be in flight is past its bound, what waits and what comes is refused.
+ *
+ * Leaves to others: what a flush does, and retrying it. A caller that is interrupted leaves its item
+ * in: the item is flushed and its result dropped.
  */
 import { Cause, Context, Duration, Effect, Exit, Schema, Scheduler, Tracer } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
@@ -42,6 +45,8 @@ export interface Options<A, B, E> {
   readonly bytesMax?: number
   /** What a refused caller is told to wait. 1 second by default. */
   readonly retryAfter?: Duration.Input
+  /** How long a flush may take, and what its callers are told then. No bound by default. */
+  readonly bound?: { readonly after: Duration.Input; readonly unanswered: () => E }
 }
 
 /** Reports that a bounded queue is full, or closing; HTTP answers 503 with `Retry-After`. */
@@ -59,7 +64,7 @@ export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", {
 export const make = Effect.fnUntraced(function* <A, B, E>(
   options: Options<A, B, E>
 ): Effect.fn.Return<GroupCommit<A, B, E>, never, Scope> {
-  const { name, flush, sizeOf, pendingMax } = options
+  const { name, flush, sizeOf, pendingMax, bound } = options
   const pendingBytesMax = options.pendingBytesMax ?? 64 * 1_048_576
   const inFlightMax = options.inFlightMax ?? 2
   const rowsMax = options.rowsMax ?? 200
@@ -75,6 +80,7 @@ export const make = Effect.fnUntraced(function* <A, B, E>(
   const waiting: Array<Waiting<A, B, E>> = []
   let waitingBytes = 0
   let inFlight = 0
+  let late = 0
   let scheduled = false
   let closing = false
   let onDrained: (() => void) | undefined
@@ -107,12 +113,36 @@ export const make = Effect.fnUntraced(function* <A, B, E>(
     inFlight++
     const [first, ...rest] = batch
     const items: NonEmptyReadonlyArray<A> = [first!.item, ...rest.map((entry) => entry.item)]
-    runFork(Effect.suspend(() => flush(items))).addObserver((exit) => {
+    const flushing = runFork(Effect.suspend(() => flush(items)))
+    let isLate = false
+    const watching =
+      bound === undefined
+        ? undefined
+        : runFork(
+            Effect.andThen(
+              Effect.sleep(bound.after),
+              Effect.sync(() => {
+                isLate = true
+                late++
+                answer(name, batch, Exit.fail(bound.unanswered()))
+                if (late >= inFlightMax) refuseWaiting()
+                flushing.interruptUnsafe()
+              })
+            )
+          )
+    flushing.addObserver((exit) => {
+      watching?.interruptUnsafe()
       inFlight--
+      if (isLate) late--
       schedule()
-      answer(name, batch, exit)
+      if (!isLate) answer(name, batch, exit)
       if (closing && inFlight === 0 && waiting.length === 0) onDrained?.()
     })
+  }
+
+  const refuseWaiting = () => {
+    waitingBytes = 0
+    for (const entry of waiting.splice(0)) entry.resume(refused)
   }
 
   yield* Effect.addFinalizer(() =>
@@ -130,6 +160,7 @@ export const make = Effect.fnUntraced(function* <A, B, E>(
         const bytes = sizeOf(item)
         if (
           closing ||
+          late >= inFlightMax ||
           waiting.length >= pendingMax ||
           (waitingBytes + bytes > pendingBytesMax && waiting.length > 0)
         ) {
@@ -145,7 +176,7 @@ export const make = Effect.fnUntraced(function* <A, B, E>(
 interface Waiting<A, B, E> {
   readonly item: A
   readonly bytes: number
-  readonly resume: (exit: Exit.Exit<B, E>) => void
+  readonly resume: (exit: Exit.Exit<B, E | Overloaded>) => void
 }
 
 const answer = <A, B, E>(

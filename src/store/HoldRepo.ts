@@ -8,6 +8,7 @@ import { Clock, Context, Effect, Layer, Option, Schedule, type Scope } from "eff
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Hold } from "../domain/Hold.ts"
 import { log } from "../telemetry/Log.ts"
+import { answered } from "./Answered.ts"
 import { MemoryTables } from "./MemoryTables.ts"
 import { instant, storableOrNull } from "./Parameters.ts"
 import { StoreError } from "./StoreError.ts"
@@ -96,7 +97,8 @@ interface Row {
 const sqlTable = Effect.map(SqlClient, (sql): Table => ({
   find: Effect.suspend(() => sql<Row>`select reason, since from hold`).pipe(
     Effect.map(holdOf),
-    Effect.mapError(StoreError.from("HoldRepo.find"))
+    Effect.mapError(StoreError.from("HoldRepo.find")),
+    answered("HoldRepo.find")
   ),
   save: (reason, since) =>
     sql<Row>`

@@ -8,6 +8,7 @@ import { Context, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Notice, NoticeType } from "../domain/Notice.ts"
 import { fromUuid, type NoticeId, toUuid } from "../domain/TypeId.ts"
+import { answered } from "./Answered.ts"
 import { MemoryTables } from "./MemoryTables.ts"
 import { int, uuids } from "./Parameters.ts"
 import { StoreError } from "./StoreError.ts"
@@ -35,12 +36,14 @@ export class NoticeQueue extends Context.Service<
                 order by id limit ${int(limit)}`,
               (rows) => rows.map(decode)
             ),
-          Effect.mapError(StoreError.from("NoticeQueue.pull"))
+          Effect.mapError(StoreError.from("NoticeQueue.pull")),
+          answered("NoticeQueue.pull")
         ),
         remove: Effect.fn("NoticeQueue.remove")(
           (ids: ReadonlyArray<NoticeId>) =>
             Effect.asVoid(sql`delete from notice where id = any (${uuids(ids.map(toUuid))})`),
-          Effect.mapError(StoreError.from("NoticeQueue.remove"))
+          Effect.mapError(StoreError.from("NoticeQueue.remove")),
+          answered("NoticeQueue.remove")
         )
       })
     })

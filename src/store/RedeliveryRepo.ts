@@ -26,6 +26,7 @@ import {
   toUuid,
   type WebhookId
 } from "../domain/TypeId.ts"
+import { answered } from "./Answered.ts"
 import * as IdRange from "./IdRange.ts"
 import { Ownership } from "./Ownership.ts"
 import { instant, int, uuid } from "./Parameters.ts"
@@ -199,7 +200,8 @@ const make = Effect.gen(function* () {
         webhookIds: (after.webhook_ids ?? []).map((found) => fromUuid("webhook", found))
       })
     },
-    Effect.mapError(StoreError.from("RedeliveryRepo.step"))
+    Effect.mapError(StoreError.from("RedeliveryRepo.step")),
+    answered("RedeliveryRepo.step")
   )
 
   return RedeliveryRepo.of({ create, find, list, cancel, unfinished, step })

@@ -10,7 +10,7 @@
  * it maps what remains with `StoreError.from`.
  */
 import { Schema } from "effect"
-import { isSqlError, SqlError } from "effect/sql/SqlError"
+import { ConnectionError, isSqlError, SqlError } from "effect/sql/SqlError"
 
 /** Reports that a named operation on the store failed; HTTP answers 503, a lane tries again. */
 export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
@@ -28,6 +28,15 @@ export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
         ? new StoreError({ operation, cause: withoutValues(error) })
         : // A type guard does not narrow a type parameter in its negative branch.
           (error as Exclude<E, SqlError>)
+  }
+
+  /** Reports that the store did not answer in time: whether it did what it was asked is not known. */
+  static unanswered(operation: string): StoreError {
+    const cause = new Error("the store did not answer in time")
+    return new StoreError({
+      operation,
+      cause: new SqlError({ reason: new ConnectionError({ cause }) })
+    })
   }
 
   /** Says what failed and how, without a word that came from data. */

@@ -28,6 +28,7 @@ import {
   type WebhookStatus,
   type WebhookUidTaken
 } from "../domain/Webhook.ts"
+import { answered } from "./Answered.ts"
 import { StoreError } from "./StoreError.ts"
 import {
   registered,
@@ -246,7 +247,8 @@ const make = Effect.fnUntraced(function* (table: WebhookTable) {
 
     findMany: Effect.fn("WebhookRepo.findMany")(
       (ids) => (ids.length === 0 ? Effect.succeed([]) : table.findMany(ids)),
-      Effect.mapError(StoreError.from("WebhookRepo.findMany"))
+      Effect.mapError(StoreError.from("WebhookRepo.findMany")),
+      answered("WebhookRepo.findMany")
     ),
 
     list: Effect.fn("WebhookRepo.list")(
@@ -270,7 +272,8 @@ const make = Effect.fnUntraced(function* (table: WebhookTable) {
 
     refresh: Effect.fn("WebhookRepo.refresh")(
       (ids) => Effect.forEach(ids, (id) => reread(id), { discard: true }),
-      Effect.mapError(StoreError.from("WebhookRepo.refresh"))
+      Effect.mapError(StoreError.from("WebhookRepo.refresh")),
+      answered("WebhookRepo.refresh")
     ),
 
     watch,

@@ -1,11 +1,12 @@
 /**
- * Stops Postgres under load and ends its sessions, and compares what was acknowledged with what a
- * receiver got.
+ * Stops Postgres under load, ends its sessions, freezes it and takes its connections, and compares what
+ * was acknowledged with what a receiver got.
  */
 import { PgClient } from "@effect/sql-pg"
 import { Effect, ManagedRuntime, Redacted } from "effect"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
+import * as net from "node:net"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { type Inbox, openInbox, until } from "../support/Inbox.ts"
 import { type Postgres, startPostgres } from "../support/Postgres.ts"
@@ -16,6 +17,10 @@ const stops = scaled(1, 10)
 const outageMs = 3_000
 const refusalMsMax = 2_000
 const recoveryMsMax = 10_000
+/** Longer than a commit is waited for, at full size. */
+const frozenMs = scaled(3_000, 30_000)
+const answerMs = 10_000
+const connectionsMax = 40
 
 describe("the service whose Postgres goes away", () => {
   let postgres: Postgres
@@ -24,7 +29,7 @@ describe("the service whose Postgres goes away", () => {
   let admin: Admin
 
   beforeAll(async () => {
-    postgres = await startPostgres()
+    postgres = await startPostgres({ settings: { max_connections: connectionsMax } })
     inbox = await openInbox()
     admin = openAdmin(postgres)
     await admin.query("select 1")
@@ -47,7 +52,7 @@ describe("the service whose Postgres goes away", () => {
   const through = async (
     times: number,
     outage: { readonly begin: () => Promise<unknown>; readonly end: () => Promise<unknown> },
-    refuses = true
+    { lastsMs = outageMs, refusalMs = refusalMsMax, refuses = true } = {}
   ) => {
     const load = startLoad(service)
     const linesBefore = linesOf(service)
@@ -57,8 +62,8 @@ describe("the service whose Postgres goes away", () => {
       const refused = load.refusals.length
       await outage.begin()
       const cpu = cpuMs(service.pid())
-      await sleep(outageMs)
-      const share = (cpuMs(service.pid()) - cpu) / outageMs
+      await sleep(lastsMs)
+      const share = (cpuMs(service.pid()) - cpu) / lastsMs
       if (refuses) {
         assert.isAbove(load.refusals.length, refused)
         assert.isBelow(share, 0.2, "CPU while the database is away")
@@ -78,7 +83,7 @@ describe("the service whose Postgres goes away", () => {
     for (const { ms, retryAfter, status } of load.refusals) {
       assert.strictEqual(status, 503)
       assert.isAtLeast(Number(retryAfter), 1)
-      assert.isBelow(ms, refusalMsMax, "milliseconds to a refusal")
+      assert.isBelow(ms, refusalMs, "milliseconds to a refusal")
     }
     await until(() => [...load.acknowledged].every((id) => inbox.ids.has(id)))
     assert.isBelow(linesOf(service) - linesBefore, 40 * times, "log lines")
@@ -102,12 +107,79 @@ describe("the service whose Postgres goes away", () => {
 
   it("goes on when all of its sessions are ended", async () => {
     const end = () => admin.query(endSessions)
-    await through(scaled(1, 10), { begin: end, end }, false)
+    await through(scaled(1, 10), { begin: end, end }, { refuses: false })
+  })
+
+  it(`refuses while Postgres is frozen, and goes on`, { timeout: 600_000 }, async () => {
+    await through(
+      scaled(1, 3),
+      {
+        begin: async () => signalAll(postgres, "SIGSTOP"),
+        end: async () => signalAll(postgres, "SIGCONT")
+      },
+      { lastsMs: frozenMs, refusalMs: answerMs + refusalMsMax, refuses: frozenMs > answerMs }
+    )
+  })
+
+  it("refuses while others have all connections, and goes on", async () => {
+    let others: Others | undefined
+    await through(scaled(1, 5), {
+      begin: async () => {
+        others = takeConnections(postgres)
+        await until(() => others!.isFull())
+        await admin.query(endSessions)
+      },
+      end: async () => others!.close()
+    })
   })
 })
 
 const endSessions = `select pg_terminate_backend(pid) from pg_stat_activity
   where application_name like 'posthaste%'`
+
+/** Signals the postmaster and all its children. */
+const signalAll = (postgres: Postgres, signal: NodeJS.Signals) => {
+  const { pid } = postgres
+  const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+  for (const one of [pid, ...children.trim().split(" ").map(Number)]) process.kill(one, signal)
+}
+
+interface Others {
+  /** Tells whether the server has turned one of them away. */
+  readonly isFull: () => boolean
+  readonly close: () => void
+}
+
+/** Opens sessions as fast as the server lets it, and keeps them. */
+const takeConnections = (postgres: Postgres): Others => {
+  const words = Buffer.from("user\0posthaste\0database\0postgres\0\0")
+  const startup = Buffer.alloc(8)
+  startup.writeInt32BE(8 + words.length)
+  startup.writeInt32BE(196_608, 4)
+  const sockets = new Set<net.Socket>()
+  let isFull = false
+  const open = () => {
+    const socket = net.connect(postgres.port, "127.0.0.1", () => {
+      socket.write(Buffer.concat([startup, words]))
+    })
+    sockets.add(socket)
+    socket.on("error", () => undefined)
+    socket.on("close", () => sockets.delete(socket))
+    socket.on("data", (data) => {
+      if (data[0] === "E".charCodeAt(0)) isFull = true
+    })
+  }
+  const timer = setInterval(() => {
+    for (let i = 0; i < 4; i++) open()
+  }, 10)
+  return {
+    isFull: () => isFull,
+    close: () => {
+      clearInterval(timer)
+      for (const socket of sockets) socket.destroy()
+    }
+  }
+}
 
 interface Refusal {
   readonly status: number

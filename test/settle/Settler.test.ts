@@ -443,7 +443,7 @@ describe("Settler", () => {
             const fiber = yield* Effect.forkChild(settle(responded(410)), {
               startImmediately: true
             })
-            yield* TestClock.adjust(minute)
+            yield* TestClock.adjust("9 seconds")
             assert.strictEqual(log.batches.length, 1)
             assert.strictEqual(fiber.pollUnsafe(), undefined)
             assert.strictEqual((yield* health()).consecutiveFailures, 1)

@@ -84,6 +84,20 @@ describe("Writer", () => {
     }).pipe(quiet)
   )
 
+  it.effect("asks again when the store does not answer in time", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const log = scriptedLog(() => (++asked === 1 ? Effect.never : Effect.void))
+      const write = yield* Writer.make({ answerMs: 10_000 }).pipe(Effect.provide(log.layer))
+      const writing = yield* writeAll(write, [1, 2])
+      yield* TestClock.adjust("10 seconds")
+      assert.isUndefined(writing.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.isTrue((yield* Fiber.join(writing)).every(Result.isSuccess))
+      assert.deepStrictEqual(log.batches.map(ids), [idsOf(1, 2), idsOf(1, 2)])
+    }).pipe(quiet)
+  )
+
   it.effect("fails the one settlement that the store refuses and writes those it came with", () =>
     Effect.gen(function* () {
       const refused = idOf("attempt", 42)

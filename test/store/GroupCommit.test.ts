@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Scope } from "effect"
+import { TestClock } from "effect/testing"
 import * as GroupCommit from "../../src/store/GroupCommit.ts"
 
 /** A flush whose ends the test decides, recording the batches it saw. */
@@ -196,6 +197,43 @@ describe("GroupCommit", () => {
       assert.deepStrictEqual(yield* Fiber.joinAll(fibers), ["1", "2"])
       yield* Fiber.join(closing)
       assert.deepStrictEqual(control.batches, [[1], [2]])
+    })
+  )
+
+  it.effect("answers for a flush that is past its bound, and refuses until one has ended", () =>
+    Effect.gen(function* () {
+      const frozen = Deferred.makeUnsafe<void>()
+      const batches: Array<ReadonlyArray<number>> = []
+      const group = yield* GroupCommit.make({
+        ...defaults,
+        flush: (items: ReadonlyArray<number>) => {
+          batches.push(items)
+          const answer = Effect.succeed(items.map(String))
+          // Its end takes a while, as that of a statement does whose server is silent.
+          return batches.length > 1
+            ? answer
+            : Effect.onInterrupt(Effect.never, () => Deferred.await(frozen))
+        },
+        inFlightMax: 1,
+        bound: { after: "10 seconds", unanswered: () => "unanswered" as const }
+      })
+      const first = yield* Effect.forkChild(group.submit(1), { startImmediately: true })
+      yield* turn
+      const second = yield* Effect.forkChild(group.submit(2), { startImmediately: true })
+      yield* TestClock.adjust("9 seconds")
+      assert.isUndefined(first.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Effect.flip(Fiber.join(first)), "unanswered")
+      assert.instanceOf(yield* Effect.flip(Fiber.join(second)), GroupCommit.Overloaded)
+      assert.instanceOf(yield* Effect.flip(group.submit(3)), GroupCommit.Overloaded)
+      assert.strictEqual(group.pending(), 0)
+
+      yield* Deferred.succeed(frozen, undefined)
+      yield* turn
+      assert.strictEqual(yield* group.submit(4), "4")
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(yield* group.submit(5), "5")
+      assert.deepStrictEqual(batches, [[1], [4], [5]])
     })
   )
 })
