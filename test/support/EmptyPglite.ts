@@ -31,6 +31,12 @@ export const directory: Effect.Effect<string, never, Scope.Scope> = Effect.gen(f
   return copy
 })
 
+/** Makes an empty database that nobody has open in a place of the caller's. */
+export const copyEmptyPglite = (to: string): Promise<void> =>
+  Effect.runPromise(
+    Effect.scoped(Effect.map(directory, (from) => fs.cpSync(from, to, { recursive: true })))
+  )
+
 /** Named after the version that makes it, so that another one makes its own. */
 const { version } = JSON.parse(
   fs.readFileSync(new URL("../package.json", import.meta.resolve("@electric-sql/pglite")), "utf8")

@@ -16,6 +16,8 @@ import * as path from "node:path"
 export interface PostgresOptions {
   /** Waits for the disk at each commit, as in production. Default false: only the server's own death is survived, not the machine's. */
   readonly fsync?: boolean
+  /** An existing directory that the server's own is made in. Default: the one for temporary files. */
+  readonly parent?: string
   /** Further settings, by their names in postgresql.conf. */
   readonly settings?: Readonly<Record<string, string | number>>
 }
@@ -28,6 +30,7 @@ export interface Postgres {
   readonly dataDir: string
   /** The postmaster's process id; changes with `restart`. */
   readonly pid: number
+  readonly isRunning: () => boolean
   /** Ends the server at once and removes its files. */
   readonly stop: () => Promise<void>
   /** Sends a signal to the postmaster and, if it is one that ends it, waits until it has ended. */
@@ -51,7 +54,7 @@ export class PostgresNotInstalled extends Error {
 export const startPostgres = async (options: PostgresOptions = {}): Promise<Postgres> => {
   const bin = findBinaries()
   const account = serverAccount()
-  const home = fs.mkdtempSync(path.join(os.tmpdir(), "posthaste-postgres-"))
+  const home = fs.mkdtempSync(path.join(options.parent ?? os.tmpdir(), "posthaste-postgres-"))
   const dataDir = path.join(home, "data")
   const context: Context = { bin, account, home, dataDir, options }
   let running: Running | undefined
@@ -84,6 +87,7 @@ export const startPostgres = async (options: PostgresOptions = {}): Promise<Post
       if (running?.child.pid === undefined) throw new Error("The test server is not running.")
       return running.child.pid
     },
+    isRunning: () => running !== undefined && running.child.exitCode === null,
     stop: async () => {
       process.removeListener("exit", onExit)
       await end("SIGQUIT")

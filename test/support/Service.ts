@@ -32,8 +32,14 @@ export interface Service {
   readonly pid: () => number
   /** All that the process printed since it was last started. */
   readonly output: () => string
-  /** Starts it and resolves once it is ready; answers the milliseconds that took. */
-  readonly start: () => Promise<number>
+  /**
+   * Starts it, with more environment where that is given, and resolves once it is ready; answers the
+   * milliseconds that took.
+   */
+  readonly start: (env?: Readonly<Record<string, string | undefined>>) => Promise<number>
+  readonly isRunning: () => boolean
+  /** Waits until the process has ended by itself; answers the signal that ended it, if one did. */
+  readonly ended: () => Promise<NodeJS.Signals | null>
   /** Sends a signal and waits until the process has ended; answers its exit code, if it had one. */
   readonly end: (signal: NodeJS.Signals) => Promise<number | null>
   /** Sends a request with the admin key and reads the JSON answer. */
@@ -61,10 +67,10 @@ export const makeService = async (options: ServiceOptions = {}): Promise<Service
   const port = await freePort()
   const baseUrl = `http://127.0.0.1:${port}`
   let child: ChildProcess | undefined
-  let ended: Promise<unknown> = Promise.resolve()
+  let ended: Promise<NodeJS.Signals | null> = Promise.resolve(null)
   let output = ""
 
-  const start = async () => {
+  const start = async (env: Readonly<Record<string, string | undefined>> = {}) => {
     const begun = performance.now()
     output = ""
     const started = spawn(process.execPath, [main, "serve"], {
@@ -82,13 +88,14 @@ export const makeService = async (options: ServiceOptions = {}): Promise<Service
               POSTHASTE_DATABASE_URL: options.databaseUrl,
               POSTHASTE_SECRET_KEYS: secretKeys
             }),
-        ...options.env
+        ...options.env,
+        ...env
       }
     })
     child = started
     children.add(started)
     started.once("exit", () => children.delete(started))
-    ended = once(started, "exit")
+    ended = once(started, "exit").then(([, signal]) => signal)
     started.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()))
     started.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()))
     while (true) {
@@ -119,6 +126,8 @@ export const makeService = async (options: ServiceOptions = {}): Promise<Service
     pid: () => child?.pid ?? 0,
     output: () => output,
     start,
+    isRunning: () => child !== undefined && child.exitCode === null && child.signalCode === null,
+    ended: () => ended,
     end,
     call: async (method, at, body) => {
       const response = await fetch(`${baseUrl}${at}`, {
