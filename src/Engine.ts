@@ -3,7 +3,7 @@
  *
  * ```
  * Operations ─► Publisher
- * Publisher ─► Catalogue
+ * Publisher ─► Catalogue, Destinations
  *     └──────► Router ─► Subscriptions
  *     └──────► Lanes ◄─ Redeliveries
  *                ├────► Authenticator, HttpSender, Signer, AddressGuard
@@ -18,6 +18,7 @@ import * as NodeDns from "@effect/platform-node/NodeDns"
 import { Layer } from "effect"
 import * as Operations from "./Operations.ts"
 import { Catalogue } from "./publish/Catalogue.ts"
+import { Destinations, type DestinationsOptions } from "./publish/Destinations.ts"
 import { Publisher, type PublisherOptions } from "./publish/Publisher.ts"
 import { Router } from "./route/Router.ts"
 import { Subscriptions } from "./route/Subscriptions.ts"
@@ -54,6 +55,7 @@ import { WebhookRepo } from "./store/WebhookRepo.ts"
 export interface EngineOptions {
   readonly operations?: Operations.OperationsOptions
   readonly publisher?: PublisherOptions
+  readonly destinations?: DestinationsOptions
   readonly lanes?: LanesOptions
   readonly redeliveries?: RedeliveriesOptions
   readonly settler?: SettlerOptions
@@ -65,7 +67,9 @@ export interface EngineOptions {
 export const layerPath = (options: EngineOptions = {}) =>
   Layer.merge(Operations.layer(options.operations), Redeliveries.layer(options.redeliveries)).pipe(
     Layer.provideMerge(Publisher.layer(options.publisher)),
-    Layer.provideMerge(Layer.merge(Router.layer, Catalogue.layer)),
+    Layer.provideMerge(
+      Layer.mergeAll(Router.layer, Catalogue.layer, Destinations.layer(options.destinations))
+    ),
     Layer.provideMerge(Subscriptions.layer),
     Layer.provideMerge(Layer.merge(Lanes.layer(options.lanes), Trials.layer)),
     Layer.provideMerge(Authenticator.layer),

@@ -67,6 +67,7 @@ export const webhook = (number: number): Webhook => ({
   disabledReason: null,
   health: healthy,
   unreadable: [],
+  adHoc: null,
   secrets: [
     {
       id: TypeId.fromBytes("secret", idBytes(2)),

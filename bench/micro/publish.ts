@@ -1,6 +1,7 @@
 /** Publishing, with a store that keeps nothing and no lanes to hand to. */
 import { Effect, Layer, ManagedRuntime } from "effect"
 import { Catalogue } from "../../src/publish/Catalogue.ts"
+import { Destinations } from "../../src/publish/Destinations.ts"
 import { Publisher } from "../../src/publish/Publisher.ts"
 import { Router } from "../../src/route/Router.ts"
 import { Subscriptions } from "../../src/route/Subscriptions.ts"
@@ -18,7 +19,16 @@ export const publish = async (): Promise<ReadonlyArray<Task>> => {
       Layer.provide([
         Ids.layer,
         Layer.succeed(Catalogue, Catalogue.of({ judge: () => null })),
-        Layer.succeed(Subscriptions, Subscriptions.of({ wanting: () => webhooks, size: () => 1 })),
+        Layer.succeed(
+          Subscriptions,
+          Subscriptions.of({
+            wanting: () => webhooks,
+            adHoc: () => undefined,
+            adHocSize: () => 0,
+            size: () => 1
+          })
+        ),
+        Layer.mock(Destinations, {}),
         Layer.mock(Lanes, {
           reserve: () => true,
           hand: () => undefined,

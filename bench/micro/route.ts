@@ -11,7 +11,12 @@ export const route = (): Promise<ReadonlyArray<Task>> =>
       const webhooks = Array.from({ length: count }, (_, i) => webhook(i))
       const subscriptions = Layer.succeed(
         Subscriptions,
-        Subscriptions.of({ wanting: () => webhooks, size: () => count })
+        Subscriptions.of({
+          wanting: () => webhooks,
+          adHoc: () => undefined,
+          adHocSize: () => 0,
+          size: () => count
+        })
       )
       const router = await Effect.runPromise(
         Effect.provide(Router, Layer.provide(Router.layer, subscriptions))

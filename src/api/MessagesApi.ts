@@ -14,8 +14,10 @@ import {
   Overloaded
 } from "../domain/Message.ts"
 import { RoutingReason } from "../domain/Routing.ts"
+import { SecretText } from "../domain/Secret.ts"
 import { DeliveryId, MessageId, WebhookId } from "../domain/TypeId.ts"
 import { ProblemItem } from "../domain/Problem.ts"
+import { AdHocLimit, UrlNotAllowed } from "../domain/Webhook.ts"
 import { Authorization, RequiredScope } from "./Authorization.ts"
 import { DeliveryView } from "./DeliveryViews.ts"
 import { OwnEventTypeName } from "./EventTypesApi.ts"
@@ -32,6 +34,18 @@ export const messageLimits = { channels: 16, batch: 1_000 } as const
 
 /** What a message is about. */
 const Resource = Schema.Struct({ type: Text(256), id: Text(256) })
+
+/** The one destination of a message. */
+const DestinationInput = Schema.Struct({
+  url: Text(2_048).annotate({ description: "https, or http where the service allows it" }),
+  secret: Schema.optionalKey(
+    SecretText.annotate({
+      description:
+        "whsec_… or whsk_…; one is generated for the URL when absent, and shown by the webhook's /secret"
+    })
+  )
+}).annotate({ identifier: "DestinationInput" })
+export type DestinationInput = typeof DestinationInput.Type
 
 /** What a publish says around `data`. Names below `posthaste.` are ours. */
 const envelope = {
@@ -57,6 +71,13 @@ const envelope = {
   ),
   expiresAt: Schema.optionalKey(
     Schema.NullOr(Instant).annotate({ description: "Nothing is sent from then on" })
+  ),
+  webhook: Schema.optionalKey(
+    Schema.NullOr(DestinationInput).annotate({
+      description:
+        "Sends to this destination alone, and to no registered webhook. It becomes an ad-hoc " +
+        "webhook, the same for each message with this url and secret"
+    })
   )
 }
 
@@ -78,7 +99,10 @@ const rawQuery = {
   orderingKey: Schema.optionalKey(Text(256)),
   channels: envelope.channels,
   deliverAt: Schema.optionalKey(Instant),
-  expiresAt: Schema.optionalKey(Instant)
+  expiresAt: Schema.optionalKey(Instant),
+  webhookUrl: Schema.optionalKey(
+    Text(2_048).annotate({ description: "Sends to this URL alone, and to no registered webhook" })
+  )
 }
 const RawQuery = Schema.Struct(rawQuery)
 /** What a raw publish says in its query. */
@@ -185,6 +209,15 @@ export const RoutingView = Schema.Struct({
 }).annotate({ identifier: "Routing" })
 export type RoutingView = typeof RoutingView.Type
 
+const refusals = [
+  MessageRefused,
+  MessageUidConflict,
+  IdempotencyConflict,
+  UrlNotAllowed,
+  AdHocLimit,
+  Overloaded
+] as const
+
 /** The endpoints below `/v1/messages`. */
 export class MessagesApi extends HttpApiGroup.make("messages")
   .add(
@@ -192,17 +225,24 @@ export class MessagesApi extends HttpApiGroup.make("messages")
       headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
       payload: PublishInput,
       success: MessageAccepted.pipe(HttpApiSchema.status(202)),
-      error: [MessageRefused, MessageUidConflict, IdempotencyConflict, Overloaded]
+      error: refusals
     })
       .middleware(JsonBody)
       .annotate(RequiredScope, "publish")
       .annotate(OpenApi.Summary, "Publish a message"),
     HttpApiEndpoint.post("raw", "/raw", {
-      headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
+      headers: {
+        "idempotency-key": Schema.optionalKey(IdempotencyKey),
+        "posthaste-webhook-secret": Schema.optionalKey(
+          SecretText.annotate({
+            description: "Signs for webhookUrl; one is generated for the URL when absent"
+          })
+        )
+      },
       query: rawQuery,
       payload: Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array()),
       success: MessageAccepted.pipe(HttpApiSchema.status(202)),
-      error: [MessageRefused, MessageUidConflict, IdempotencyConflict, Overloaded]
+      error: refusals
     })
       .middleware(RawBody)
       .annotate(RequiredScope, "publish")

@@ -221,6 +221,9 @@ const view = {
   }),
   disableAfter: Schema.toType(WebhookSettings.fields.disableAfter),
   alertAt: Schema.Array(Schema.Int),
+  adHoc: Schema.Boolean.annotate({
+    description: "Whether it came with a message, and gets only messages that name it"
+  }),
   status: WebhookStatus,
   disabledReason: Schema.NullOr(DisabledReason),
   consecutiveFailures: Schema.Int,
@@ -286,7 +289,12 @@ export class WebhooksApi extends HttpApiGroup.make("webhooks")
       query: {
         ...PageQuery,
         status: Schema.optionalKey(WebhookStatus),
-        q: Schema.optionalKey(Text(256).annotate({ description: "Part of a name, uid or URL" }))
+        q: Schema.optionalKey(Text(256).annotate({ description: "Part of a name, uid or URL" })),
+        adHoc: Schema.optionalKey(
+          Schema.Literals(["true", "false"]).annotate({
+            description: "true: those that came with messages, instead of registered ones"
+          })
+        )
       },
       success: PageOf(WebhookView)
     })

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { withClient } from "./Client.ts"
 import { decode, json } from "./Fields.ts"
+import { present } from "./Page.ts"
 import { answer, both, instant, record } from "./Print.ts"
 
 /** Publishes a message of a type; its data is JSON. */
@@ -23,16 +24,28 @@ export const send = Command.make(
     idempotencyKey: Flag.String("idempotency-key").pipe(
       Flag.withDescription("The same key stores and delivers once"),
       Flag.optional
+    ),
+    to: Flag.String("to").pipe(
+      Flag.withDescription("A URL: sent there alone, and to no registered webhook"),
+      Flag.optional
+    ),
+    secret: Flag.String("secret").pipe(
+      Flag.withDescription("Signs what goes to --to; generated when absent"),
+      Flag.optional
     )
   },
-  ({ data, idempotencyKey, type, uid }) =>
+  ({ data, idempotencyKey, secret, to, type, uid }) =>
     withClient(({ messages }) =>
       Effect.gen(function* () {
         const { PublishInput } = yield* Effect.promise(() => import("../api/MessagesApi.ts"))
         const payload = yield* decode(PublishInput)({
           type,
           data: yield* json(data),
-          ...(Option.isSome(uid) ? { uid: uid.value } : {})
+          ...(Option.isSome(uid) ? { uid: uid.value } : {}),
+          // A secret for nowhere is refused where the URL is missing.
+          ...(Option.isSome(to) || Option.isSome(secret)
+            ? { webhook: present({ url: to, secret }) }
+            : {})
         })
         const accepted = yield* messages.publish({
           payload,

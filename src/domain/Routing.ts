@@ -26,7 +26,7 @@ export type RoutingReason = typeof RoutingReason.Type
 /** A decision that is kept with its message. */
 export interface Decision {
   readonly webhookId: WebhookId
-  readonly reason: "paused" | "disabled" | "resource" | "channel" | "filter"
+  readonly reason: "paused" | "disabled" | "resource" | "channel" | "filter" | "adHoc"
   /** Which clause of the filter did not hold, an RFC 6901 pointer into it. */
   readonly clause: string | null
 }
@@ -59,7 +59,7 @@ const read = Schema.decodeUnknownOption(
     Schema.Array(
       Schema.Tuple([
         WebhookId,
-        Schema.Literals(["paused", "disabled", "resource", "channel", "filter"]),
+        Schema.Literals(["paused", "disabled", "resource", "channel", "filter", "adHoc"]),
         Schema.optionalKey(Schema.String)
       ])
     )

@@ -226,6 +226,14 @@ export const secretProblem = (signature: Signature, kind: SecretKind): string | 
     : "Signatures in hex need a secret that both sides share, not a private key"
 }
 
+/**
+ * What makes a webhook an ad-hoc one: it came with a message, and gets only messages that name it.
+ */
+export interface AdHoc {
+  /** What messages name it by, of the URL and the secret they give; null once none is to any more. */
+  readonly digest: string | null
+}
+
 /** A sealed part of a webhook besides its secrets. */
 export type UnreadablePart = "auth" | "headers"
 
@@ -233,6 +241,8 @@ export type UnreadablePart = "auth" | "headers"
 export interface Webhook extends WebhookFields {
   readonly id: WebhookId
   readonly tenantId: TenantId
+  /** Null for a registered webhook. */
+  readonly adHoc: AdHoc | null
   readonly status: WebhookStatus
   readonly disabledReason: DisabledReason | null
   readonly health: WebhookHealth
@@ -283,6 +293,13 @@ export class UrlNotAllowed extends problem<UrlNotAllowed>()(
   { code: "url_not_allowed", status: 422, title: "The URL is not allowed" },
   { errors: Schema.Array(ProblemItem) }
 ) {}
+
+/** Messages of the tenant went to as many ad-hoc webhooks as it may have. */
+export class AdHocLimit extends problem<AdHocLimit>()("AdHocLimit", {
+  code: "ad_hoc_limit",
+  status: 409,
+  title: "The tenant has too many ad-hoc webhooks"
+}) {}
 
 /** The webhook's secret is sealed with a key that the service does not have. */
 export class SecretUnreadable extends problem<SecretUnreadable>()("SecretUnreadable", {

@@ -3,7 +3,7 @@
  *
  * What was decided is kept with the message, deliveries say who got it, and for whom there is neither
  * its event types wanted another type: so nothing is guessed from what a webhook wants today. Webhooks
- * that were made later or are gone are left out.
+ * that were made later or are gone are left out. A message that named its one destination asked no other.
  */
 import { Effect, Option } from "effect"
 import type { RoutingView } from "../api/MessagesApi.ts"
@@ -44,9 +44,14 @@ export const make = Effect.gen(function* () {
   })
 
   return Effect.fnUntraced(function* (message: Message, request: PageRequest) {
-    const page = yield* webhooks.list(message.tenantId, request, { status: null, text: null })
-    const deliveries = yield* deliveriesOf(message)
     const decisions = yield* messages.decisions(message.tenantId, message.id)
+    const adHoc = decisions.find(({ reason }) => reason === "adHoc")
+    const page = yield* webhooks.list(message.tenantId, request, {
+      status: null,
+      text: null,
+      adHoc: adHoc?.webhookId ?? false
+    })
+    const deliveries = yield* deliveriesOf(message)
     const decided = new Map(decisions.map((decision) => [decision.webhookId, decision]))
     const data = page.data.map(({ eventTypes, id, name, uid, url }): RoutingView => {
       const deliveryId = deliveries.get(id) ?? null
@@ -58,7 +63,9 @@ export const make = Effect.gen(function* () {
         name,
         url,
         matched: deliveryId !== null,
-        reason: decision?.reason ?? (deliveryId !== null ? "matched" : isUntold ? null : "type"),
+        reason:
+          (adHoc ?? decision)?.reason ??
+          (deliveryId !== null ? "matched" : isUntold ? null : "type"),
         clause: decision?.clause ?? null,
         deliveryId
       }

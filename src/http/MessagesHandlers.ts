@@ -19,11 +19,13 @@ import { RequestBytes } from "../api/RawBody.ts"
 import { MessageRefused } from "../domain/EventType.ts"
 import { BodyTooLarge, type Message, MessageNotFound } from "../domain/Message.ts"
 import { firstPage, pageLimit } from "../domain/Page.ts"
+import { UrlNotAllowed } from "../domain/Webhook.ts"
 import type { TenantId } from "../domain/TypeId.ts"
 import { type Accepted, type Draft, Publisher, type PublishRefusal } from "../publish/Publisher.ts"
 import { DeliveryLog } from "../store/DeliveryLog.ts"
 import { MessageRepo } from "../store/MessageRepo.ts"
 import { reach } from "../telemetry/Failpoint.ts"
+import { destinationOf } from "./DestinationInput.ts"
 import * as Explanation from "./Explanation.ts"
 import { elements, scan, slice } from "./JsonSlice.ts"
 import { invalidAt, invalidInput } from "./RequestProblemsLayer.ts"
@@ -48,31 +50,48 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
         return Option.isSome(found) ? found.value : yield* new MessageNotFound()
       })
 
-      const raw = Effect.fnUntraced(function* (query: RawQuery, idempotencyKey: string | null) {
-        const { tenantId } = yield* Caller
-        const { bytes, contentType } = yield* RequestBytes
-        const { resourceId, resourceType, uid = null, ...rest } = query
-        if ((resourceType === undefined) !== (resourceId === undefined)) {
-          return yield* invalidAt(
-            resourceType === undefined ? "/query/resourceType" : "/query/resourceId",
-            "Expected both, resourceType and resourceId"
-          )
-        }
-        yield* timely(query, "/query")
-        if (bytes.length > options.maxBodyBytes) return yield* tooLarge("The body")
-        const accepted = yield* publisher.publish({
-          ...rest,
-          tenantId,
-          uid,
-          resource:
-            resourceType === undefined || resourceId === undefined
-              ? null
-              : { type: resourceType, id: resourceId },
-          data: { contentType, bytes },
-          idempotencyKey
-        })
-        return acceptedResponse(accepted)
-      }, unavailable)
+      const raw = Effect.fnUntraced(
+        function* (query: RawQuery, idempotencyKey: string | null, secret: string | undefined) {
+          const { tenantId } = yield* Caller
+          const { bytes, contentType } = yield* RequestBytes
+          const { resourceId, resourceType, uid = null, webhookUrl, ...rest } = query
+          if ((resourceType === undefined) !== (resourceId === undefined)) {
+            return yield* invalidAt(
+              resourceType === undefined ? "/query/resourceType" : "/query/resourceId",
+              "Expected both, resourceType and resourceId"
+            )
+          }
+          yield* timely(query, "/query")
+          if (secret !== undefined && webhookUrl === undefined) {
+            return yield* invalidAt("/query/webhookUrl", "Expected the URL that the secret is for")
+          }
+          if (bytes.length > options.maxBodyBytes) return yield* tooLarge("The body")
+          const accepted = yield* publisher.publish({
+            ...rest,
+            tenantId,
+            uid,
+            resource:
+              resourceType === undefined || resourceId === undefined
+                ? null
+                : { type: resourceType, id: resourceId },
+            data: { contentType, bytes },
+            idempotencyKey,
+            ...(webhookUrl === undefined
+              ? {}
+              : {
+                  destination: yield* Effect.fromResult(
+                    destinationOf(
+                      { url: webhookUrl, ...(secret === undefined ? {} : { secret }) },
+                      "/headers/posthaste-webhook-secret"
+                    )
+                  )
+                })
+          })
+          return acceptedResponse(accepted)
+        },
+        Effect.catchTag("UrlNotAllowed", inQuery),
+        unavailable
+      )
 
       const publish = Effect.fnUntraced(function* (idempotencyKey: string | null) {
         const { tenantId } = yield* Caller
@@ -87,16 +106,11 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
         ) {
           return yield* tooLarge("data")
         }
-        const { resource = null, uid = null } = shape.success
         yield* timely(shape.success, "")
-        const accepted = yield* publisher.publish({
-          ...shape.success,
-          tenantId,
-          uid,
-          resource,
-          data,
-          idempotencyKey
-        })
+        const draft = { tenantId, data, idempotencyKey }
+        const accepted = yield* publisher.publish(
+          yield* Effect.fromResult(draftOf(draft, shape.success, ""))
+        )
         reach("publish.answering")
         return acceptedResponse(accepted)
       }, unavailable)
@@ -112,11 +126,11 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
         const data = slice(text, scan(text), "data") ?? "null"
         if (Buffer.byteLength(data) > options.maxBodyBytes) return yield* tooLarge("data")
         yield* timely(shape.success, prefix)
-        const { resource = null, uid = null } = shape.success
         // No caller can give a key with a line break.
         const idempotencyKey = key === null ? null : `${key}\n${index}`
-        const draft: Draft = { ...shape.success, tenantId, uid, resource, data, idempotencyKey }
-        return draft
+        return yield* Effect.fromResult(
+          draftOf({ tenantId, data, idempotencyKey }, shape.success, prefix)
+        )
       })
 
       const batch = Effect.fnUntraced(function* (key: string | null) {
@@ -145,7 +159,9 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
 
       return handlers
         .handleRaw("publish", ({ headers }) => publish(headers["idempotency-key"] ?? null))
-        .handleRaw("raw", ({ headers, query }) => raw(query, headers["idempotency-key"] ?? null))
+        .handleRaw("raw", ({ headers, query }) =>
+          raw(query, headers["idempotency-key"] ?? null, headers["posthaste-webhook-secret"])
+        )
         .handleRaw("batch", ({ headers }) => batch(headers["idempotency-key"] ?? null))
         .handleAll({
           list: Effect.fn("MessagesHandlers.list")(function* ({ query }) {
@@ -223,6 +239,31 @@ const timely = Effect.fnUntraced(function* (
   }
 })
 
+/** Names the place of a URL that was refused as a raw request gives it. */
+const inQuery = ({ detail, errors }: UrlNotAllowed) =>
+  Effect.fail(
+    new UrlNotAllowed({
+      ...(detail === undefined ? {} : { detail }),
+      errors: errors.map(({ message }) => ({ pointer: "/query/webhookUrl", message }))
+    })
+  )
+
+/** Completes a draft by what a request says around `data`. */
+const draftOf = (
+  draft: Pick<Draft, "tenantId" | "data" | "idempotencyKey">,
+  { resource = null, uid = null, webhook = null, ...shape }: typeof PublishShape.Type,
+  prefix: string
+): Result.Result<Draft, InvalidInput> =>
+  webhook === null
+    ? Result.succeed({ ...shape, ...draft, uid, resource })
+    : Result.map(destinationOf(webhook, `${prefix}/webhook/secret`), (destination) => ({
+        ...shape,
+        ...draft,
+        uid,
+        resource,
+        destination
+      }))
+
 const shapeOf = Schema.decodeUnknownResult(PublishShape, {
   onExcessProperty: "error",
   errors: "all"
@@ -243,7 +284,8 @@ interface Place {
 
 const problemAt = (index: number, refusal: PublishRefusal | InvalidInput) => {
   const { code, detail = null, status, title } = refusal
-  const prefix = refusal instanceof MessageRefused ? `/messages/${index}` : ""
+  const isOfMessage = refusal instanceof MessageRefused || refusal instanceof UrlNotAllowed
+  const prefix = isOfMessage ? `/messages/${index}` : ""
   const errors = "errors" in refusal ? refusal.errors : []
   return {
     index,

@@ -47,6 +47,7 @@ export const webhookView = (webhook: Webhook, now: number): WebhookView => {
     circuit: { ...settings.circuit, state: circuitState(health, now) },
     disableAfter: settings.disableAfter,
     alertAt: settings.alertAt,
+    adHoc: webhook.adHoc !== null,
     status: webhook.status,
     disabledReason: webhook.disabledReason,
     consecutiveFailures: health.consecutiveFailures,

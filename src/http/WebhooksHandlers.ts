@@ -16,13 +16,13 @@ import * as Secret from "../domain/Secret.ts"
 import { parse, type TenantId, WebhookId } from "../domain/TypeId.ts"
 import {
   currentSecret,
-  UrlNotAllowed,
   type Webhook,
   type WebhookFields,
   WebhookNotFound,
   WebhookSettings
 } from "../domain/Webhook.ts"
 import { AddressGuard } from "../send/AddressGuard.ts"
+import { judgeUrl } from "../send/UrlJudge.ts"
 import { Ids } from "../store/Ids.ts"
 import { Retention } from "../store/Retention.ts"
 import type { WebhookUpdate } from "../store/WebhookEdits.ts"
@@ -35,9 +35,6 @@ import { judgeNew, judgeSecret, judgeUpdate, readSecret, secretLike } from "./We
 
 /** How long a former secret signs on when nobody says otherwise. */
 const graceSeconds = 86_400
-
-/** How long a name may take to resolve while a webhook is registered. */
-const resolvesWithin = "1 second"
 
 export const WebhooksHandlers = HttpApiBuilder.group(
   Api,
@@ -54,22 +51,9 @@ export const WebhooksHandlers = HttpApiBuilder.group(
     const viewWithSecret = Effect.fnUntraced(function* (webhook: Webhook) {
       return { ...(yield* view(webhook)), ...(yield* Effect.fromResult(secretView(webhook))) }
     })
-    /** A name that leads nowhere, or not yet, is no reason to refuse it: each attempt asks again. */
-    const judgeUrl = Effect.fnUntraced(function* (text: string, pointer: string) {
-      const refuse = (message: string) =>
-        new UrlNotAllowed({ detail: message, errors: [{ pointer, message }] })
-      const judged = guard.url(text)
-      if (Result.isFailure(judged)) return yield* refuse(judged.failure.message)
-      yield* guard.lookup(judged.success).pipe(
-        Effect.timeoutOption(resolvesWithin),
-        Effect.catch((outcome) =>
-          outcome._tag === "Refused" ? refuse(outcome.detail) : Effect.void
-        )
-      )
-    })
     const judgeUrls = Effect.fnUntraced(function* ({ auth, url }: WebhookPatch) {
-      if (url !== undefined) yield* judgeUrl(url, "/url")
-      if (auth?.kind === "oauth2") yield* judgeUrl(auth.tokenUrl, "/auth/tokenUrl")
+      if (url !== undefined) yield* judgeUrl(guard, url, "/url")
+      if (auth?.kind === "oauth2") yield* judgeUrl(guard, auth.tokenUrl, "/auth/tokenUrl")
     })
     const register = Effect.fnUntraced(function* (
       tenantId: TenantId,
@@ -147,7 +131,8 @@ export const WebhooksHandlers = HttpApiBuilder.group(
         const now = yield* Clock.currentTimeMillis
         const page = yield* webhooks.list(tenantId, yield* Effect.fromResult(pageRequest(query)), {
           status: query.status ?? null,
-          text: query.q ?? null
+          text: query.q ?? null,
+          adHoc: query.adHoc === "true"
         })
         return { ...page, data: page.data.map((webhook) => webhookListed(webhook, now)) }
       }, unavailable),

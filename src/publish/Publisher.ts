@@ -17,8 +17,8 @@ import {
   type Resource
 } from "../domain/Message.ts"
 import { deliveryOf, type MessageId, type TenantId } from "../domain/TypeId.ts"
-import type { Webhook } from "../domain/Webhook.ts"
-import { Router } from "../route/Router.ts"
+import type { AdHocLimit, UrlNotAllowed, Webhook } from "../domain/Webhook.ts"
+import { Router, type Routing } from "../route/Router.ts"
 import { Lanes } from "../send/Lanes.ts"
 import type { DueDelivery } from "../store/DeliveryQueue.ts"
 import * as GroupCommit from "../store/GroupCommit.ts"
@@ -30,6 +30,7 @@ import * as Metrics from "../telemetry/Metrics.ts"
 import { Traces } from "../telemetry/Traces.ts"
 import { jsonBody } from "./Body.ts"
 import { Catalogue } from "./Catalogue.ts"
+import { type Destination, Destinations, digestOf as destinationDigest } from "./Destinations.ts"
 import { type RawBody, reader } from "./Payload.ts"
 
 export class Publisher extends Context.Service<
@@ -57,6 +58,7 @@ export class Publisher extends Context.Service<
       Effect.gen(function* () {
         const bodyBytesMax = options.bodyBytesMax ?? 262_144
         const catalogue = yield* Catalogue
+        const destinations = yield* Destinations
         const ids = yield* Ids
         const lanes = yield* Lanes
         const messages = yield* MessageRepo
@@ -119,11 +121,23 @@ export class Publisher extends Context.Service<
           }
         })
 
+        /** Finds the one webhook that a message names, once nothing else is wrong with its data. */
+        const destinationOf = (
+          { data, tenantId, type }: Draft,
+          destination: Destination
+        ): Effect.Effect<Webhook, MessageRefused | UrlNotAllowed | AdHocLimit | StoreError> => {
+          const refusal = catalogue.judge(tenantId, type, reader(data))
+          return refusal === null
+            ? destinations.webhook(tenantId, destination)
+            : Effect.fail(refusal)
+        }
+
         /** Judges a message and makes its body: what is left is to write it. */
         const prepare = (
           draft: Draft,
           id: MessageId,
-          now: number
+          now: number,
+          destination?: Webhook
         ): Result.Result<Pending, MessageRefused | BodyTooLarge> => {
           const data = reader(draft.data)
           const refusal = catalogue.judge(draft.tenantId, draft.type, data)
@@ -147,8 +161,21 @@ export class Publisher extends Context.Service<
           }
           const digest =
             draft.uid === null && draft.idempotencyKey === null ? noDigest : digestOf(draft)
-          return Result.succeed({ draft, id, body, data, digest, createdAt: now })
+          return Result.succeed({ draft, destination, id, body, data, digest, createdAt: now })
         }
+
+        /** Finds the webhook that a message of a batch names; a store that is away fails for all. */
+        const toDestination = (draft: Draft) =>
+          draft.destination === undefined
+            ? Effect.succeed(nowhere)
+            : destinationOf(draft, draft.destination).pipe(
+                Effect.map((webhook): Found => Result.succeed(webhook)),
+                Effect.catchTags({
+                  MessageRefused: (refusal) => Effect.succeed<Found>(Result.fail(refusal)),
+                  UrlNotAllowed: (refusal) => Effect.succeed<Found>(Result.fail(refusal)),
+                  AdHocLimit: (refusal) => Effect.succeed<Found>(Result.fail(refusal))
+                })
+              )
 
         const submit = (group: Group) =>
           Effect.catchTag(commit.submit(group), "Overloaded", () => Effect.fail(overloaded))
@@ -196,8 +223,12 @@ export class Publisher extends Context.Service<
 
         const accept = Effect.fnUntraced(function* (draft: Draft) {
           const begunAt = clock.currentTimeNanosUnsafe()
+          const destination =
+            draft.destination === undefined
+              ? undefined
+              : yield* destinationOf(draft, draft.destination)
           const id = yield* ids.nextMessage
-          const pending = prepare(draft, id, clock.currentTimeMillisUnsafe())
+          const pending = prepare(draft, id, clock.currentTimeMillisUnsafe(), destination)
           if (Result.isFailure(pending)) return yield* Effect.fail(pending.failure)
           reach("publish.judged")
           const [committed] = yield* submit([pending.success])
@@ -212,9 +243,16 @@ export class Publisher extends Context.Service<
 
         const publishAll = Effect.fnUntraced(function* (drafts: ReadonlyArray<Draft>) {
           const begunAt = clock.currentTimeNanosUnsafe()
+          const found = drafts.some(({ destination }) => destination !== undefined)
+            ? yield* Effect.forEach(drafts, toDestination, { concurrency: 16 })
+            : none
           const now = clock.currentTimeMillisUnsafe()
-          const prepared = yield* Effect.forEach(drafts, (draft) =>
-            Effect.map(ids.nextMessage, (id) => prepare(draft, id, now))
+          const prepared = yield* Effect.forEach(drafts, (draft, i) =>
+            Effect.map(ids.nextMessage, (id): Result.Result<Pending, PublishRefusal> =>
+              Result.flatMap(found[i] ?? nowhere, (destination) =>
+                prepare(draft, id, now, destination)
+              )
+            )
           )
           const group = prepared.flatMap((one) => (Result.isSuccess(one) ? [one.success] : []))
           const committed =
@@ -254,6 +292,8 @@ export type PublishRefusal =
   | BodyTooLarge
   | MessageUidConflict
   | IdempotencyConflict
+  | UrlNotAllowed
+  | AdHocLimit
 
 /** The bounds of a publisher. */
 export interface PublisherOptions {
@@ -279,6 +319,8 @@ export interface Draft {
   /** The JSON text of `data`, exactly as the caller wrote it; or a whole body, sent as it is. */
   readonly data: string | RawBody
   readonly idempotencyKey: string | null
+  /** The only one to get it; absent for those that want it. */
+  readonly destination?: Destination
   /** At most 256 characters; see `Message`. */
   readonly orderingKey?: string | null
   /** At most 16; see `Message`. */
@@ -303,12 +345,16 @@ export interface Accepted {
 /** A message on its way into a commit. */
 interface Pending {
   readonly draft: Draft
+  readonly destination: Webhook | undefined
   readonly id: MessageId
   readonly body: Uint8Array
   readonly data: () => unknown
   readonly digest: Uint8Array
   readonly createdAt: number
 }
+
+/** The webhook that a message names, undefined where it names none; or why it may not. */
+type Found = Result.Result<Webhook | undefined, MessageRefused | UrlNotAllowed | AdHocLimit>
 
 /** What one message writes, and those of its deliveries that memory has room for. */
 interface Plan {
@@ -325,13 +371,16 @@ interface Committed {
 }
 
 const plan = (
-  { body, createdAt, data, digest, draft, id }: Pending,
+  { body, createdAt, data, destination, digest, draft, id }: Pending,
   router: Router["Service"],
   lanes: Lanes["Service"]
 ): Plan => {
   const { channels = noChannels, deliverAt = null, expiresAt = null, orderingKey = null } = draft
   const { resource, type } = draft
-  const { decisions, wanted } = router.route(draft.tenantId, { type, resource, channels, data })
+  const { decisions, wanted } =
+    destination === undefined
+      ? router.route(draft.tenantId, { type, resource, channels, data })
+      : only(destination)
   const message = {
     id,
     type,
@@ -382,6 +431,12 @@ const plan = (
   }
 }
 
+/** Routes to the one webhook that the message names. */
+const only = (webhook: Webhook): Routing => ({
+  wanted: [webhook],
+  decisions: [{ webhookId: webhook.id, reason: "adHoc", clause: null }]
+})
+
 /** Tells whether a message has deliveries that stand in the order of its key. */
 const isOrdered = ({ row }: Plan): boolean =>
   row.message.orderingKey !== null && row.deliveries.some((one) => one.orderingKey !== null)
@@ -389,16 +444,20 @@ const isOrdered = ({ row }: Plan): boolean =>
 /** Tells a repetition from a conflict: SHA-256 of all that the caller gave. */
 const digestOf = (draft: Draft): Uint8Array => {
   const { channels = noChannels, data, deliverAt, expiresAt, orderingKey, ...rest } = draft
+  const to = rest.destination === undefined ? null : destinationDigest(rest.destination)
   const given = [rest.type, rest.uid, rest.resource]
   const special = [orderingKey ?? null, channels, deliverAt ?? null, expiresAt ?? null]
   const isPlain = special.every((one) => one === null || one === channels) && channels.length === 0
+  const said = isPlain ? given : [...given, ...special]
   // What is plain keeps the digest that uids of earlier versions are known by: those are for ever.
-  const hash = createHash("sha256").update(JSON.stringify(isPlain ? given : [...given, ...special]))
+  const hash = createHash("sha256").update(JSON.stringify(to === null ? said : [to, ...said]))
   return typeof data === "string"
     ? hash.update(data).digest()
     : hash.update(`\n${data.contentType}\n`).update(data.bytes).digest()
 }
 
+const nowhere: Found = Result.succeed(undefined)
+const none: ReadonlyArray<Found> = []
 const noChannels: ReadonlyArray<string> = []
 
 // Never compared: without a uid and a key there is nothing that could be a repetition.

@@ -49,7 +49,8 @@ const files = [
   "0008_notices",
   "0009_ordering",
   "0010_lists",
-  "0012_configured"
+  "0012_configured",
+  "0013_ad_hoc"
 ]
 
 const known: ReadonlyArray<Migration> = files.map((file) => ({

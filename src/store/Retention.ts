@@ -3,18 +3,24 @@
  *
  * Promises: a message goes as a whole, once all of its deliveries have been settled or cancelled for
  * the time; what is still open is never removed, however old. It runs at the start and then every
- * hour, in steps of less than a second; finished jobs of redelivery go with the rest; a store that is away is waited for. What a caller named by a
- * `uid` stays known for ever.
+ * hour, in steps of less than a second; finished jobs of redelivery go with the rest; a store that is
+ * away is waited for. What a caller named by a `uid` stays known for ever.
+ *
+ * An ad-hoc webhook goes when it is old and nothing refers to it any more: first messages find it no
+ * longer, and an hour later, when none that found it can still be on its way, it is deleted.
  *
  * Leaves to others: idempotency keys (Upkeep).
  */
 import { Clock, Context, Effect, Layer, Schedule, Schema } from "effect"
 import * as RetryPolicy from "../domain/RetryPolicy.ts"
+import type { WebhookId } from "../domain/TypeId.ts"
+import type { Webhook } from "../domain/Webhook.ts"
 import { log } from "../telemetry/Log.ts"
 import { Ownership } from "./Ownership.ts"
 import * as RetentionMemory from "./RetentionMemory.ts"
 import * as RetentionSql from "./RetentionSql.ts"
 import type { StoreError } from "./StoreError.ts"
+import { WebhookRepo } from "./WebhookRepo.ts"
 
 export class Retention extends Context.Service<
   Retention,
@@ -61,6 +67,8 @@ export interface Swept {
 export interface RetentionStore {
   /** Removes messages whose deliveries were all settled by an instant (epoch milliseconds). */
   readonly removeSettled: (before: number) => Effect.Effect<Swept, StoreError>
+  /** Ad-hoc webhooks made before an instant (epoch milliseconds) that nothing is owed or was sent to. */
+  readonly unused: (before: number) => Effect.Effect<ReadonlyArray<WebhookId>, StoreError>
   /** The different ways to retry that webhooks have; undefined is the default. */
   readonly retries: Effect.Effect<ReadonlyArray<unknown>, StoreError>
 }
@@ -82,15 +90,34 @@ export class RetentionTooShort extends Schema.TaggedError<RetentionTooShort>()(
 
 const dayMs = 86_400_000
 
+/** How long an ad-hoc webhook stays that messages do not find any more. */
+const retiredMs = 3_600_000
+
 const make = Effect.fnUntraced(function* (store: RetentionStore, options: RetentionOptions) {
+  const webhooks = yield* WebhookRepo
   const days = options.days ?? 30
   const keptMs = days * dayMs
   const retries = yield* store.retries
   const windowMs = Math.max(...retries.map(windowOf), windowOf(undefined))
   if (windowMs > keptMs) return yield* new RetentionTooShort({ days, windowMs })
 
+  const removeUnused = Effect.fnUntraced(
+    function* ({ adHoc, id, tenantId, updatedAt }: Webhook, now: number) {
+      if (adHoc === null) return
+      if (adHoc.digest !== null) yield* webhooks.retire(tenantId, id)
+      else if (updatedAt <= now - retiredMs) yield* webhooks.delete(tenantId, id)
+    },
+    Effect.catchTag("WebhookNotFound", () => Effect.void)
+  )
+
   const sweep = Effect.gen(function* () {
-    const swept = yield* store.removeSettled(Math.max(0, (yield* Clock.currentTimeMillis) - keptMs))
+    const now = yield* Clock.currentTimeMillis
+    const before = Math.max(0, now - keptMs)
+    const swept = yield* store.removeSettled(before)
+    const unused = yield* store.unused(before)
+    if (unused.length > 0) {
+      for (const webhook of yield* webhooks.findMany(unused)) yield* removeUnused(webhook, now)
+    }
     if (swept.days > 0 || swept.messages > 0) {
       yield* log("messages_removed", { count: swept.messages, days: swept.days })
     }

@@ -2,7 +2,7 @@
  * Retention in the Maps of MemoryTables. A step of it runs without a pause, so it needs no locks.
  */
 import { Effect } from "effect"
-import { createdAt, type MessageId, messageOf } from "../domain/TypeId.ts"
+import { createdAt, type MessageId, messageOf, type WebhookId } from "../domain/TypeId.ts"
 import { MemoryTables } from "./MemoryTables.ts"
 
 /** Makes a `Retention.RetentionStore` over the Maps. */
@@ -41,6 +41,19 @@ export const make = Effect.map(MemoryTables, (tables) => {
           removed++
         }
         return { days: 0, messages: removed }
+      }),
+    unused: (before: number) =>
+      Effect.sync(() => {
+        const old = [...webhooks.values()].filter(
+          ({ adHoc, createdAt: made }) => adHoc !== null && made < before
+        )
+        if (old.length === 0) return []
+        const used = new Set<WebhookId>()
+        for (const rows of [owed, waiting, cancelled]) {
+          for (const { webhookId } of rows.values()) used.add(webhookId)
+        }
+        for (const [first] of attempts.values()) if (first !== undefined) used.add(first.webhookId)
+        return old.flatMap(({ id }) => (used.has(id) ? [] : [id]))
       }),
     retries: Effect.sync(() => [...webhooks.values()].map(({ settings }) => settings.retry))
   }

@@ -15,6 +15,7 @@
 import { Effect, Schedule } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
+import { fromUuid } from "../domain/TypeId.ts"
 import { instant, int, uuid, uuids } from "./Parameters.ts"
 import * as Partitions from "./Partitions.ts"
 import * as RetentionRows from "./RetentionRows.ts"
@@ -26,6 +27,9 @@ const keptMax = { messages: 1_000, bytes: 16 * 1_048_576 }
 
 /** Attempts that one step of a survey reads. */
 const surveyRows = 20_000
+
+/** Ad-hoc webhooks that one look finds. */
+const unusedRows = 1_000
 
 /** Rests between two steps, for others to come in. */
 const rest = Effect.sleep("20 millis")
@@ -166,13 +170,27 @@ export const make = Effect.gen(function* () {
     Effect.mapError(StoreError.from("Retention.removeSettled"))
   )
 
+  const unused = (before: number) =>
+    Effect.map(
+      sql<{ readonly id: string }>`
+        select w.id from webhook w
+        where w.ad_hoc and w.created_at < ${instant(before)}
+          and not exists (select from owed where webhook_id = w.id)
+          and not exists (select from waiting where webhook_id = w.id)
+          and not exists (select from cancelled where webhook_id = w.id)
+          and not exists (select from attempt where webhook_id = w.id and settled = 'delivered')
+          and not exists (select from attempt where webhook_id = w.id and settled = 'exhausted')
+        order by w.id limit ${int(unusedRows)}`,
+      (found) => found.map(({ id }) => fromUuid("webhook", id))
+    ).pipe(Effect.mapError(StoreError.from("Retention.unused")))
+
   const retries = Effect.map(
     sql<{ readonly retry: unknown }>`
       select distinct settings -> 'retry' as retry from webhook`,
     (found) => found.map(({ retry }) => retry)
   ).pipe(Effect.mapError(StoreError.from("Retention.retries")))
 
-  return { removeSettled, retries }
+  return { removeSettled, unused, retries }
 })
 
 interface Step {

@@ -35,7 +35,11 @@ export class TenantErasure extends Context.Service<
       const removeWebhooks = Effect.fnUntraced(function* (id: TenantId) {
         while (true) {
           const request = { ...firstPage, limit: pageLimit.max }
-          const { data } = yield* webhooks.list(id, request, { status: null, text: null })
+          const { data } = yield* webhooks.list(id, request, {
+            status: null,
+            text: null,
+            adHoc: null
+          })
           if (data.length === 0) return
           for (const webhook of data) {
             yield* Effect.catchTag(

@@ -33,6 +33,7 @@ export const registered = (input: {
   readonly tenantId: TenantId
   readonly fields: WebhookFields
   readonly secret: { readonly id: SecretId; readonly key: Redacted.Redacted<Uint8Array> }
+  readonly adHocDigest?: string
 }): Webhook => {
   const now = createdAt(input.id)
   const {
@@ -64,6 +65,7 @@ export const registered = (input: {
     headers,
     auth,
     settings,
+    adHoc: input.adHocDigest === undefined ? null : { digest: input.adHocDigest },
     status: "enabled",
     disabledReason: null,
     health: healthy,
@@ -94,6 +96,8 @@ export const withUpdate = (webhook: Webhook, update: WebhookUpdate, now: number)
   } = update
   const next: Webhook = {
     ...(rotation === undefined ? webhook : withSecret(webhook, rotation, now)),
+    // One that leads elsewhere is not what messages name any more.
+    adHoc: webhook.adHoc !== null && url !== webhook.url ? { digest: null } : webhook.adHoc,
     uid,
     name,
     description,
@@ -122,6 +126,10 @@ const requestPartsOf = ({ auth, headers, secrets, settings, url }: Webhook) => (
   settings,
   url
 })
+
+/** Takes from an ad-hoc webhook what messages name it by. */
+export const withoutDigest = (webhook: Webhook, _: null, now: number): Webhook =>
+  webhook.adHoc === null ? webhook : { ...webhook, adHoc: { digest: null }, updatedAt: now }
 
 /**
  * Sets the status.

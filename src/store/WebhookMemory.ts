@@ -40,6 +40,11 @@ export const make = Effect.gen(function* () {
       return { webhook: found, previous: found }
     }
     if (uidTaken(webhook)) return yield* new WebhookUidTaken({})
+    const known = [...webhooks.values()].find(
+      ({ adHoc, tenantId }) =>
+        tenantId === webhook.tenantId && adHoc?.digest && adHoc.digest === webhook.adHoc?.digest
+    )
+    if (known !== undefined) return { webhook: known, previous: known }
     if (used !== null && key !== undefined) {
       const { digest } = used
       idempotency.set(key, { digest, resourceId: webhook.id, createdAt: webhook.createdAt })
@@ -76,7 +81,7 @@ export const make = Effect.gen(function* () {
       return Option.some(webhook)
     })
 
-  const page: WebhookTable["page"] = (tenantId, request, { status, text }) =>
+  const page: WebhookTable["page"] = (tenantId, request, { adHoc, status, text }) =>
     Effect.sync(() => {
       const range = IdRange.ofPage("webhook", request)
       const wanted = text?.toLowerCase()
@@ -85,6 +90,10 @@ export const make = Effect.gen(function* () {
           (webhook) =>
             webhook.tenantId === tenantId &&
             IdRange.contains(range, webhook.id) &&
+            (adHoc === null ||
+              (typeof adHoc === "boolean"
+                ? (webhook.adHoc !== null) === adHoc
+                : webhook.adHoc === null || webhook.id === adHoc)) &&
             (status === null || webhook.status === status) &&
             (wanted === undefined ||
               [webhook.name, webhook.uid, webhook.url].some((field) =>

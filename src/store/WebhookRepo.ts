@@ -35,6 +35,7 @@ import {
   type Rotation,
   type WebhookUpdate,
   withSecret,
+  withoutDigest,
   withStatus,
   withUpdate
 } from "./WebhookEdits.ts"
@@ -46,7 +47,10 @@ import type { Edited, WebhookTable } from "./WebhookTable.ts"
 export class WebhookRepo extends Context.Service<
   WebhookRepo,
   {
-    /** Registers a webhook. A repeated idempotency key answers the webhook of the first request. */
+    /**
+     * Registers a webhook. A repeated idempotency key answers the webhook of the first request, and a
+     * repeated digest of an ad-hoc one that ad-hoc webhook.
+     */
     readonly create: (
       input: NewWebhook
     ) => Effect.Effect<Webhook, WebhookUidTaken | IdempotencyConflict | StoreError>
@@ -61,6 +65,11 @@ export class WebhookRepo extends Context.Service<
       tenantId: TenantId,
       ref: string,
       status: WebhookStatus
+    ) => Effect.Effect<Webhook, WebhookNotFound | StoreError>
+    /** Takes from an ad-hoc webhook what messages name it by: the next one makes another. */
+    readonly retire: (
+      tenantId: TenantId,
+      id: WebhookId
     ) => Effect.Effect<Webhook, WebhookNotFound | StoreError>
     /** Makes a new current secret; the former ones sign on for `graceMs` at most. */
     readonly rotateSecret: <E = never>(
@@ -128,6 +137,8 @@ export interface NewWebhook {
   readonly fields: WebhookFields
   readonly secret: { readonly id: SecretId; readonly key: Redacted.Redacted<Uint8Array> }
   readonly idempotency: Idempotency | null
+  /** Given for one that came with a message: what it is named by. */
+  readonly adHocDigest?: string
 }
 
 /**
@@ -145,10 +156,14 @@ export interface Idempotency {
   readonly digest: Uint8Array
 }
 
-/** What a list of webhooks is narrowed to; `text` is looked for in name, uid and URL. */
+/**
+ * What a list of webhooks is narrowed to; `text` is looked for in name, uid and URL. `adHoc` is false
+ * for registered ones, true for ad-hoc ones, an id for registered ones and that one, null for all.
+ */
 export interface WebhookFilter {
   readonly status: WebhookStatus | null
   readonly text: string | null
+  readonly adHoc: boolean | WebhookId | null
 }
 
 /** A webhook was saved, with what it was before if it was, or deleted. */
@@ -218,6 +233,12 @@ const make = Effect.fnUntraced(function* (table: WebhookTable) {
       (tenantId, ref, status) => edit<WebhookStatus, never>(tenantId, ref, status, withStatus),
       Effect.catchTag("WebhookUidTaken", Effect.die),
       Effect.mapError(StoreError.from("WebhookRepo.setStatus"))
+    ),
+
+    retire: Effect.fn("WebhookRepo.retire")(
+      (tenantId, id) => edit<null, never>(tenantId, id, null, withoutDigest),
+      Effect.catchTag("WebhookUidTaken", Effect.die),
+      Effect.mapError(StoreError.from("WebhookRepo.retire"))
     ),
 
     rotateSecret: (tenantId, ref, rotation) =>

@@ -50,8 +50,9 @@ export const make = Effect.gen(function* () {
       sql`
         select w.id, w.tenant_id, w.uid, w.name, w.description, w.metadata, w.url, w.event_types,
           w.resources, w.channels, w.filter, w.headers, w.headers_sealed, w.auth_sealed,
-          w.settings, w.status, w.disabled_reason, w.created_at,
-          w.updated_at, coalesce(w.configured_at, w.updated_at) as configured_at, h.version, h.consecutive_failures, h.failing_since, h.last_success_at,
+          w.settings, w.ad_hoc, w.ad_hoc_digest, w.status, w.disabled_reason, w.created_at,
+          w.updated_at, coalesce(w.configured_at, w.updated_at) as configured_at, h.version,
+          h.consecutive_failures, h.failing_since, h.last_success_at,
           h.last_failure_at, h.circuit_open_until, h.circuit_openings, h.throttled_until,
           s.secret_ids, s.secret_values, s.secret_created_at, s.secret_expires_at
         from webhook w
@@ -114,16 +115,21 @@ export const make = Effect.gen(function* () {
     const auth = yield* WebhookParts.sealAuth(ring, owner, webhook.auth)
     const inserted = yield* sql`
       insert into webhook (id, tenant_id, uid, name, description, metadata, url, event_types,
-        resources, channels, filter, headers_sealed, auth_sealed, settings, status,
-        disabled_reason, created_at,
-        updated_at, configured_at)
+        resources, channels, filter, headers_sealed, auth_sealed, settings, ad_hoc,
+        ad_hoc_digest, status, disabled_reason, created_at, updated_at, configured_at)
       values (${row.id}, ${tenantId}, ${row.uid}, ${row.name}, ${row.description},
         ${row.metadata}::jsonb, ${row.url}, ${row.eventTypes}, ${row.resources}::jsonb,
         ${row.channels}, ${row.filter}::jsonb, ${headers}, ${auth}, ${row.settings}::jsonb,
-        ${row.status}, ${row.disabledReason},
+        ${row.adHoc}, ${row.adHocDigest}, ${row.status}, ${row.disabledReason},
         ${row.createdAt}, ${row.updatedAt}, ${row.configuredAt})
-      on conflict (tenant_id, uid) where uid is not null do nothing returning 1`
-    if (inserted.length === 0) return yield* new WebhookUidTaken({})
+      on conflict do nothing returning 1`
+    if (inserted.length === 0) {
+      const known = yield* one(
+        sql`w.tenant_id = ${tenantId} and w.ad_hoc_digest = ${row.adHocDigest}`
+      )
+      if (Option.isNone(known)) return yield* new WebhookUidTaken({})
+      return { webhook: known.value, previous: known.value }
+    }
     for (const secret of webhook.secrets) yield* insertSecret(tenantId, row.id, secret)
     return { webhook, previous: null }
   })
@@ -141,7 +147,8 @@ export const make = Effect.gen(function* () {
           metadata = ${row.metadata}::jsonb, url = ${row.url}, event_types = ${row.eventTypes},
           resources = ${row.resources}::jsonb, channels = ${row.channels},
           filter = ${row.filter}::jsonb, settings = ${row.settings}::jsonb,
-          status = ${row.status}, disabled_reason = ${row.disabledReason}, updated_at = ${row.updatedAt},
+          status = ${row.status}, disabled_reason = ${row.disabledReason},
+          ad_hoc_digest = ${row.adHocDigest}, updated_at = ${row.updatedAt},
           configured_at = ${row.configuredAt}
         where id = ${uuid}`.pipe(
         Effect.catchReason("SqlError", "UniqueViolation", () => new WebhookUidTaken({}))
@@ -231,6 +238,10 @@ export const make = Effect.gen(function* () {
       sql`w.id > ${toUuid(above)} and w.id < ${toUuid(below)}`
     ]
     if (filter.status !== null) clauses.push(sql`w.status = ${filter.status}`)
+    if (typeof filter.adHoc === "boolean") clauses.push(sql`w.ad_hoc = ${filter.adHoc}`)
+    else if (filter.adHoc !== null) {
+      clauses.push(sql`(not w.ad_hoc or w.id = ${toUuid(filter.adHoc)})`)
+    }
     if (filter.text !== null) {
       const pattern = `%${filter.text.replaceAll(/[\\%_]/g, "\\$&")}%`
       clauses.push(

@@ -16,7 +16,10 @@ export interface WebhookTable {
     work: Effect.Effect<A, E>,
     committed: (result: A) => Effect.Effect<void>
   ) => Effect.Effect<A, E | SqlError>
-  /** Adds a webhook with its first secret, or answers the one that the same key made before. */
+  /**
+   * Adds a webhook with its first secret; or answers the one that the same key made before, or an
+   * ad-hoc one with the same digest.
+   */
   readonly insert: (
     webhook: Webhook,
     idempotency: { readonly key: string; readonly digest: Uint8Array } | null
@@ -49,7 +52,11 @@ export interface WebhookTable {
   readonly page: (
     tenantId: TenantId,
     request: PageRequest,
-    filter: { readonly status: WebhookStatus | null; readonly text: string | null }
+    filter: {
+      readonly status: WebhookStatus | null
+      readonly text: string | null
+      readonly adHoc: boolean | WebhookId | null
+    }
   ) => Effect.Effect<ReadonlyArray<Webhook>, SqlError>
   /** Reads up to `limit` webhooks of all tenants that come after an id, oldest first. */
   readonly scan: (

@@ -25,13 +25,7 @@ import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import { Dns } from "effect/net"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Delivery } from "../domain/Delivery.ts"
-import type { MessageRefused } from "../domain/EventType.ts"
-import type {
-  BodyTooLarge,
-  IdempotencyConflict,
-  MessageUidConflict,
-  Overloaded
-} from "../domain/Message.ts"
+import type { IdempotencyConflict, Overloaded } from "../domain/Message.ts"
 import { firstPage } from "../domain/Page.ts"
 import type { DeliveryId, MessageId, TenantId } from "../domain/TypeId.ts"
 import {
@@ -41,7 +35,7 @@ import {
   type WebhookUidTaken
 } from "../domain/Webhook.ts"
 import * as Engine from "../Engine.ts"
-import { type Accepted, type Draft, Publisher } from "../publish/Publisher.ts"
+import { type Accepted, type Draft, Publisher, type PublishRefusal } from "../publish/Publisher.ts"
 import { AddressGuard } from "../send/AddressGuard.ts"
 import { DeliveryLog } from "../store/DeliveryLog.ts"
 import { Ids } from "../store/Ids.ts"
@@ -67,15 +61,7 @@ export class TestEngine extends Context.Service<
       type: string,
       data: unknown,
       options?: Partial<Omit<Draft, "tenantId" | "type" | "data">>
-    ) => Effect.Effect<
-      Accepted,
-      | MessageRefused
-      | BodyTooLarge
-      | MessageUidConflict
-      | IdempotencyConflict
-      | Overloaded
-      | StoreError
-    >
+    ) => Effect.Effect<Accepted, PublishRefusal | Overloaded | StoreError>
     /** The deliveries of a message, in the order of their ids. */
     readonly deliveries: (
       messageId: MessageId

@@ -132,7 +132,8 @@ describe("The OpenAPI document", () => {
       "orderingKey",
       "resource",
       "type",
-      "uid"
+      "uid",
+      "webhook"
     ])
     assert.deepStrictEqual(required, ["type", "data"])
   })
@@ -161,6 +162,7 @@ describe("The OpenAPI document", () => {
   it("lets answers gain keys, and no input", () => {
     const inputs = [
       "PublishInput",
+      "DestinationInput",
       "RedeliveryInput",
       "WebhookInput",
       "WebhookPatch",

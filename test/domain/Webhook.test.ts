@@ -58,6 +58,7 @@ const webhook = (status: Webhook["status"], health: Partial<WebhookHealth> = {})
   health: { ...healthy, ...health },
   secrets: [],
   unreadable: [],
+  adHoc: null,
   createdAt: 0,
   updatedAt: 0,
   configuredAt: 0

@@ -351,14 +351,14 @@ export const layer = Layer.mergeAll(
   ),
   Layer.provideMerge(Tenants.layer),
   Layer.provideMerge(Layer.merge(TenantErasure.layer, StatsRepo.layerMemory)),
+  Layer.provideMerge(Retention.layerMemory()),
   Layer.provideMerge(
     Layer.mergeAll(
       WebhookRepo.layerMemory,
       EventTypeRepo.layerMemory,
       TenantRepo.layerMemory,
       RedeliveryRepo.layerMemory,
-      HoldRepo.layerMemory,
-      Retention.layerMemory()
+      HoldRepo.layerMemory
     )
   ),
   Layer.provideMerge(Ownership.layerMemory),

@@ -54,6 +54,7 @@ describe("/v1/webhooks", () => {
           circuit: { failures: 5, openMs: 30_000, openMsMax: 600_000, state: "closed" },
           disableAfter: { durationMs: 432_000_000 },
           alertAt: [3, 5, 10],
+          adHoc: false,
           status: "enabled",
           disabledReason: null,
           consecutiveFailures: 0,

@@ -46,6 +46,7 @@ const webhookWith = (auth: Auth, number = 1): Webhook => ({
   health: healthy,
   secrets: [],
   unreadable: [],
+  adHoc: null,
   createdAt: 0,
   updatedAt: 0,
   configuredAt: 0

@@ -41,6 +41,7 @@ const webhookOf = (
   status: "enabled",
   disabledReason: null,
   health: healthy,
+  adHoc: null,
   unreadable: rest.unreadable ?? [],
   secrets: [
     {

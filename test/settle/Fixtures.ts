@@ -29,6 +29,7 @@ export const webhookWith = (
   health: healthy,
   secrets: [],
   unreadable: [],
+  adHoc: null,
   uid: null,
   name: null,
   description: null,

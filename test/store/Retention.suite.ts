@@ -19,7 +19,8 @@ import {
   settlement,
   type Stage,
   tagOf,
-  tenantWith
+  tenantWith,
+  webhookOf
 } from "./Stage.ts"
 
 const day = 86_400_000
@@ -120,6 +121,41 @@ export const suite =
         }
         yield* removeBy(store, start + 41 * day)
         assert.deepStrictEqual(yield* left, [owed.id, waiting.id, reopened.id])
+      })
+    )
+
+    it.effect("an ad-hoc webhook is unused once nothing is owed or was sent to it", () =>
+      Effect.gen(function* () {
+        const store = yield* make
+        const log = yield* DeliveryLog
+        const queue = yield* DeliveryQueue
+        const start = 900 * day
+        yield* TestClock.setTime(start)
+        const { tenant, webhook: registered } = yield* tenantWith(1)
+        const owed = yield* webhookOf(tenant, "owed")
+        const waiting = yield* webhookOf(tenant, "waiting")
+        const cancelled = yield* webhookOf(tenant, "cancelled")
+        const sent = yield* webhookOf(tenant, "sent")
+        const lost = yield* webhookOf(tenant, "lost")
+        const never = yield* webhookOf(tenant, "never")
+        const all = [registered, owed, waiting, cancelled, sent, lost, never]
+        const unused = Effect.map(store.unused(start + 2), (ids) =>
+          all.filter((id) => ids.includes(id))
+        )
+        yield* publish(tenant, [owed])
+        const second = yield* publish(tenant, [waiting])
+        const to = (delivery: typeof second.delivery, webhookId: typeof owed) => ({
+          id: delivery,
+          tenantId: tenant,
+          webhookId
+        })
+        yield* log.settle([yield* settlement(to(second.delivery, waiting), failed(start + day))])
+        yield* queue.cancel(tenant, (yield* publish(tenant, [cancelled])).delivery)
+        yield* log.settle([yield* settlement(to((yield* publish(tenant, [sent])).delivery, sent))])
+        const last = yield* publish(tenant, [lost])
+        yield* log.settle([yield* settlement(to(last.delivery, lost), exhausted)])
+        assert.deepStrictEqual(yield* unused, [never])
+        assert.notInclude(yield* store.unused(start), never)
       })
     )
   }

@@ -112,13 +112,14 @@ export const pglite = over(pgliteGround)
 const settings = Schema.decodeSync(WebhookSettings)({})
 
 /** Registers a webhook of a tenant. */
-export const webhookOf = Effect.fnUntraced(function* (tenantId: TenantId) {
+export const webhookOf = Effect.fnUntraced(function* (tenantId: TenantId, adHocDigest?: string) {
   const ids = yield* Ids
   const webhook = yield* (yield* WebhookRepo).create({
     id: yield* ids.next("webhook"),
     tenantId,
     secret: { id: yield* ids.next("secret"), key: Redacted.make(yield* ids.bytes(32)) },
     idempotency: null,
+    ...(adHocDigest === undefined ? {} : { adHocDigest }),
     fields: {
       uid: null,
       name: null,

@@ -31,7 +31,12 @@ import {
 } from "../../src/domain/Webhook.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import type { WebhookUpdate } from "../../src/store/WebhookEdits.ts"
-import { type NewWebhook, type WebhookChange, WebhookRepo } from "../../src/store/WebhookRepo.ts"
+import {
+  type NewWebhook,
+  type WebhookChange,
+  type WebhookFilter,
+  WebhookRepo
+} from "../../src/store/WebhookRepo.ts"
 import { Ground } from "./Ground.ts"
 
 const defaults = Schema.decodeSync(WebhookSettings)({})
@@ -129,7 +134,7 @@ const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<
 
 const silently = Effect.provideService(References.MinimumLogLevel, "None")
 
-const noFilter = { status: null, text: null }
+const noFilter = { status: null, text: null, adHoc: false }
 
 /** Adds the tests. */
 export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground>) => {
@@ -147,6 +152,7 @@ export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground>) => 
         status: "enabled",
         disabledReason: null,
         health: healthy,
+        adHoc: null,
         unreadable: [],
         secrets: [{ ...input.secret, createdAt: now, expiresAt: null }],
         createdAt: now,
@@ -1103,6 +1109,58 @@ export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground>) => 
         assert.lengthOf(read, 1 + 1_024)
       }),
     30_000
+  )
+
+  it.effect("an ad-hoc webhook is made once for its digest, and hidden among registered ones", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const tenant = yield* (yield* Ground).tenant
+      const registered = yield* create(tenant)
+      const make = (digest: string) =>
+        Effect.flatMap(draft(tenant), (input) => repo.create({ ...input, adHocDigest: digest }))
+      const made = yield* Effect.forEach([1, 2, 3], () => make("one"), { concurrency: "unbounded" })
+      const first = made[0]!
+      assert.deepStrictEqual(first.adHoc, { digest: "one" })
+      assert.strictEqual(new Set(made.map(({ id }) => id)).size, 1)
+      isSame(yield* repo.get(tenant, first.id), first)
+      const other = yield* (yield* Ground).tenant
+      const theirs = yield* repo.create({ ...(yield* draft(other)), adHocDigest: "one" })
+      assert.notStrictEqual(theirs.id, first.id)
+      const second = yield* make("two")
+      const listed = (adHoc: WebhookFilter["adHoc"]) =>
+        Effect.map(repo.list(tenant, firstPage, { ...noFilter, adHoc }), ({ data }) =>
+          data.map(({ id }) => id)
+        )
+      assert.deepStrictEqual(yield* listed(false), [registered.id])
+      assert.deepStrictEqual(yield* listed(true), [second.id, first.id])
+      assert.deepStrictEqual(yield* listed(second.id), [second.id, registered.id])
+      assert.deepStrictEqual(yield* listed(null), [second.id, first.id, registered.id])
+    })
+  )
+
+  it.effect(
+    "an ad-hoc webhook that is retired or leads elsewhere leaves its digest to another",
+    () =>
+      Effect.gen(function* () {
+        const repo = yield* WebhookRepo
+        const tenant = yield* (yield* Ground).tenant
+        const make = Effect.flatMap(draft(tenant), (input) =>
+          repo.create({ ...input, adHocDigest: "one" })
+        )
+        const first = yield* make
+        isSame(yield* repo.retire(tenant, first.id), { ...first, adHoc: { digest: null } })
+        isSame(yield* repo.get(tenant, first.id), { ...first, adHoc: { digest: null } })
+        const second = yield* make
+        assert.notStrictEqual(second.id, first.id)
+        yield* repo.update(tenant, second.id, { name: "named" })
+        assert.strictEqual((yield* make).id, second.id)
+        yield* repo.update(tenant, second.id, { url: "https://elsewhere.example/" })
+        assert.notStrictEqual((yield* make).id, second.id)
+        const nobody = yield* (yield* Ids).next("webhook")
+        assert.strictEqual(yield* tagOf(repo.retire(tenant, nobody)), "WebhookNotFound")
+        const registered = yield* create(tenant)
+        isSame(yield* repo.retire(tenant, registered.id), registered)
+      })
   )
 }
 

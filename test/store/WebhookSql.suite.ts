@@ -304,7 +304,7 @@ export const suite = (
         ["get", repo.get(tenant, first.id)],
         ["find", repo.find(tenant, first.id)],
         ["findMany", repo.findMany([first.id])],
-        ["list", repo.list(tenant, firstPage, { status: null, text: null })],
+        ["list", repo.list(tenant, firstPage, { status: null, text: null, adHoc: false })],
         ["all", Stream.runDrain(repo.all)],
         ["update", repo.update(tenant, first.id, { name: "x" })],
         ["setStatus", repo.setStatus(tenant, first.id, "paused")],
