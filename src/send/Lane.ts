@@ -163,6 +163,8 @@ export const make = (
   const mailbox: Array<DueDelivery> = []
   // Reserved, in the mailbox or in flight; true while the store has the row in `owed`.
   const held = new Map<DeliveryId, boolean>()
+  // Cancelled while an attempt was under way, of which nothing may come.
+  const dropped = new Set<DeliveryId>()
   const changed = Latch.makeUnsafe(true)
   const order = Order.make()
   // The last key that was read: the next reading goes on behind it, so that no key waits for others.
@@ -182,6 +184,8 @@ export const make = (
 
   const release = (delivery: DueDelivery) => {
     if (!held.delete(delivery.id)) return
+    // Someone may have had it sent again meanwhile, and it was passed over as held.
+    if (dropped.delete(delivery.id)) expect(clock.currentTimeMillisUnsafe(), false)
     memory.held--
     memory.heldBytes -= delivery.message.body.length
     if (held.size === 0) changed.openUnsafe()
@@ -212,6 +216,12 @@ export const make = (
     }
     order.end(delivery).forEach(release)
     expect(clock.currentTimeMillisUnsafe(), false)
+  }
+
+  /** Lets go of a delivery that nothing is owed for any more; the next of its key may go. */
+  const leave = (delivery: DueDelivery) => {
+    release(delivery)
+    advance(delivery, true)
   }
 
   /** Puts a delivery off whose handling met a defect, so that it cannot keep its lane busy. */
@@ -287,10 +297,7 @@ export const make = (
     const expired = [first, ...others]
     yield* Effect.retry(queue.expire(expired), storeRetries)
     reach("send.expired")
-    for (const delivery of expired) {
-      release(delivery)
-      advance(delivery, true)
-    }
+    expired.forEach(leave)
   })
 
   /** Makes one attempt; answers false when the gate turned out to be closed. */
@@ -355,15 +362,22 @@ export const make = (
     return rate === null ? Infinity : bucket.left(rate, clock.currentTimeMillisUnsafe())
   }
 
+  /** Makes the attempt that is next; answers false when there is none, or it could not be made. */
+  const attemptNext = Effect.suspend(() => {
+    // Taken out only now: what waits for its turn can still be cancelled.
+    const delivery = mailbox.shift()
+    if (delivery === undefined) return Effect.succeed(false)
+    return Effect.map(attempt(delivery), (made) => {
+      if (!made && dropped.has(delivery.id)) leave(delivery)
+      else if (!made) mailbox.unshift(delivery)
+      return made
+    })
+  })
+
   const work = Effect.gen(function* () {
-    while (workers <= workersMax() && paceMax() > 0) {
-      const delivery = mailbox.shift()
-      if (delivery === undefined) return
-      const made = yield* PartitionedSemaphore.withPermit(slots, webhook.id)(attempt(delivery))
-      if (!made) {
-        mailbox.unshift(delivery)
-        return
-      }
+    while (workers <= workersMax() && paceMax() > 0 && mailbox.length > 0) {
+      const made = yield* PartitionedSemaphore.withPermit(slots, webhook.id)(attemptNext)
+      if (!made) return
       if (isLow() && isBehind()) changed.openUnsafe()
     }
   }).pipe(
@@ -529,13 +543,11 @@ export const make = (
       for (const place of [mailbox, followers ?? []]) {
         const at = place.findIndex((delivery) => delivery.id === id)
         if (at < 0) continue
-        for (const delivery of place.splice(at, 1)) {
-          release(delivery)
-          advance(delivery, true)
-        }
+        return place.splice(at, 1).forEach(leave)
       }
       const behind = order.remove(id)
       if (behind !== undefined) release(behind)
+      else if (held.has(id)) dropped.add(id)
     },
     expect,
     wake: () => {

@@ -133,6 +133,40 @@ describe("Lanes", () => {
     }).pipe(Effect.provide(overMemory(dyingOnce)), quiet)
   )
 
+  it.effect("send nothing that was cancelled while it waited for its turn", () =>
+    Effect.gen(function* () {
+      const engine = yield* TestEngine
+      const network = yield* TestSender
+      yield* network.answer(url, { status: 200, delayMs: 1_000 })
+      yield* engine.webhook(url)
+      yield* publishMany(0, 1)
+      const second = yield* engine.publish("a.b", { n: 1 })
+      yield* TestClock.adjust(500)
+      const [delivery] = yield* engine.deliveries(second.id)
+      yield* (yield* Lanes).cancel(engine.tenantId, delivery!.id)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* arrived(url), [0])
+    }).pipe(Effect.provide(TestEngine.layer({ lanes: { inFlightMax: 1 } })))
+  )
+
+  it.effect("send what was cancelled and sent again while its attempt was under way", () =>
+    Effect.gen(function* () {
+      const engine = yield* TestEngine
+      const network = yield* TestSender
+      const lanes = yield* Lanes
+      yield* network.answer(url, { fault: "crowd", delayMs: 1_000 }, { status: 200 })
+      yield* engine.webhook(url)
+      const message = yield* engine.publish("a.b", { n: 0 })
+      yield* TestClock.adjust(500)
+      const [delivery] = yield* engine.deliveries(message.id)
+      yield* lanes.cancel(engine.tenantId, delivery!.id)
+      yield* lanes.redeliver(engine.tenantId, delivery!.id)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* arrived(url), [0, 0])
+      assert.strictEqual((yield* engine.deliveries(message.id))[0]?.status, "delivered")
+    }).pipe(Effect.provide(TestEngine.layer()))
+  )
+
   it.effect("deliver a message whose commit was answered by a lost connection", () =>
     Effect.gen(function* () {
       const engine = yield* TestEngine

@@ -18,6 +18,7 @@ const exhaust = Effect.fnUntraced(function* (count: number) {
     settings: { clientErrors: "permanent", circuit: { failures: 1_000 }, concurrency: 256 }
   })
   for (let i = 0; i < count; i++) yield* engine.publish("invoice.paid", i)
+  yield* TestClock.adjust(0)
   yield* TestClock.adjust("1 second")
   assert.lengthOf(yield* network.sent(url), count)
   yield* network.answer(url, { status: 200 })
