@@ -2,7 +2,8 @@
  * Keeps settled messages for a while and removes them then, with their deliveries and attempts.
  *
  * Promises: a message goes as a whole, once all of its deliveries have been settled or cancelled for
- * the time; what is still open is never removed, however old. It runs at the start and then every
+ * the time; what is still open is never removed, however old, nor
+ * what blocks an ordering key. It runs at the start and then every
  * hour, in steps of less than a second; finished jobs of redelivery go with the rest; a store that is
  * away is waited for. What a caller named by a `uid` stays known for ever.
  *

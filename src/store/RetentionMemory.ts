@@ -7,12 +7,23 @@ import { MemoryTables } from "./MemoryTables.ts"
 
 /** Makes a `Retention.RetentionStore` over the Maps. */
 export const make = Effect.map(MemoryTables, (tables) => {
-  const { attempts, cancelled, decisions, messages, owed, redeliveries, waiting, webhooks } = tables
+  const {
+    attempts,
+    blocked,
+    cancelled,
+    decisions,
+    messages,
+    owed,
+    redeliveries,
+    waiting,
+    webhooks
+  } = tables
 
   const keptAfter = (before: number) => {
     const kept = new Set<MessageId>()
     for (const id of owed.keys()) kept.add(messageOf(id))
     for (const id of waiting.keys()) kept.add(messageOf(id))
+    for (const id of blocked.keys()) kept.add(messageOf(id))
     for (const [id, { cancelledAt }] of cancelled) if (cancelledAt > before) kept.add(messageOf(id))
     for (const [id, made] of attempts) {
       const isYoung = made.some(

@@ -29,6 +29,7 @@ export const make = (sql: SqlClient) => {
         with kept as materialized (
           select message_of(delivery_id) as id from owed where ${within}
           union select message_of(delivery_id) from waiting where ${within}
+          union select message_of(delivery_id) from blocked_key where ${within}
           union select message_of(delivery_id) from cancelled
             where ${within} and cancelled_at > ${instant(before)}
           union select message_of(delivery_id) from attempt

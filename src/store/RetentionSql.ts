@@ -56,6 +56,9 @@ export const make = Effect.gen(function* () {
           where delivery_id >= ${uuid(day.from)} and delivery_id < ${uuid(day.to)}
             and cancelled_at > ${instant(before)}
           limit ${int(keptMax.messages * 10)})
+        union all
+        (select delivery_id from blocked_key
+          where delivery_id >= ${uuid(day.from)} and delivery_id < ${uuid(day.to)})
       ) as open limit ${int(keptMax.messages + 1)}`
     for (const { id } of open) kept.add(id)
     let last = { delivery_id: day.from, number: 0 }

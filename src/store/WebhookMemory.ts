@@ -12,7 +12,7 @@ import type { Edited, WebhookTable } from "./WebhookTable.ts"
 
 /** Makes the table over the Maps. */
 export const make = Effect.gen(function* () {
-  const { webhooks, idempotency, owed, waiting, cancelled } = yield* MemoryTables
+  const { blocked, cancelled, idempotency, owed, waiting, webhooks } = yield* MemoryTables
 
   const uidTaken = (webhook: Webhook): boolean =>
     webhook.uid !== null &&
@@ -77,6 +77,9 @@ export const make = Effect.gen(function* () {
         if (webhookId !== id) continue
         waiting.delete(deliveryId)
         cancelled.set(deliveryId, { tenantId, webhookId, attempts, cancelledAt: now })
+      }
+      for (const [deliveryId, { webhookId }] of blocked) {
+        if (webhookId === id) blocked.delete(deliveryId)
       }
       return Option.some(webhook)
     })

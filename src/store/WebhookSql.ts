@@ -227,6 +227,7 @@ export const make = Effect.gen(function* () {
     if (!(yield* lock(toUuid(tenantId), uuid))) return Option.none<Webhook>()
     const webhook = yield* one(sql`w.id = ${uuid}`)
     yield* cancelDeliveries(uuid, new Date(now))
+    yield* sql`delete from blocked_key where webhook_id = ${uuid}`
     yield* sql`delete from webhook where id = ${uuid}`
     return webhook
   })

@@ -10,6 +10,7 @@ import { DeliveryLog } from "../../src/store/DeliveryLog.ts"
 import { DeliveryQueue } from "../../src/store/DeliveryQueue.ts"
 import { MessageRepo } from "../../src/store/MessageRepo.ts"
 import * as Partitions from "../../src/store/Partitions.ts"
+import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
 import type { RetentionStore } from "../../src/store/Retention.ts"
 import {
   draft,
@@ -63,6 +64,26 @@ export const suite =
         const again = yield* draft(tenant, [webhook], { uid: "first" })
         const [result] = yield* messages.insert([again])
         assert.deepInclude(result, { _tag: "Existing" })
+      })
+    )
+
+    it.effect("a message stays while it blocks its ordering key, and goes with its webhook", () =>
+      Effect.gen(function* () {
+        const store = yield* make
+        const log = yield* DeliveryLog
+        const start = 150 * day
+        const { tenant, webhook } = yield* tenantWith(1)
+        const message = yield* publish(tenant, [webhook], { id: idAt(start) })
+        const delivery = { id: message.delivery, tenantId: tenant, webhookId: webhook }
+        const order = { key: "a", blocks: true }
+        yield* log.settle([
+          yield* settlement(delivery, { ...exhausted, startedAt: start }, { order })
+        ])
+        yield* removeBy(store, start + 40 * day)
+        assert.isTrue(Option.isSome(yield* log.find(tenant, message.delivery)))
+        yield* (yield* WebhookRepo).delete(tenant, webhook)
+        yield* removeBy(store, start + 40 * day)
+        assert.isTrue(Option.isNone(yield* log.find(tenant, message.delivery)))
       })
     )
 
