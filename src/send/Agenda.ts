@@ -18,6 +18,9 @@ export interface Agenda {
   readonly at: (webhookId: WebhookId) => number | undefined
 }
 
+/** How late a clock that is put forward, or a machine that sleeps, makes an entry, in milliseconds. */
+const lookMs = 300_000
+
 /** Makes an agenda that calls `onDue` with every webhook whose time has come, and forgets it. */
 export const make = Effect.fnUntraced(function* (
   onDue: (webhookIds: ReadonlyArray<WebhookId>) => Effect.Effect<void>
@@ -42,7 +45,7 @@ export const make = Effect.fnUntraced(function* (
       } else if (next === Infinity) {
         yield* changed.await
       } else {
-        yield* Effect.timeoutOption(changed.await, next - now)
+        yield* Effect.timeoutOption(changed.await, Math.min(next - now, lookMs))
       }
     }
   })
