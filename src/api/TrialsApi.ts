@@ -21,7 +21,9 @@ import { RequestProblems } from "./Problems.ts"
 export const TestInput = Schema.Struct({
   type: Schema.optionalKey(
     EventTypeName.annotate({
-      description: "The event type whose example is sent; posthaste.test when absent"
+      description:
+        "The event type whose example of the catalogue is sent, or data that says it is a test where " +
+        "there is none; posthaste.test when absent"
     })
   )
 }).annotate({ identifier: "TestInput" })

@@ -17,6 +17,7 @@ import { jsonBody } from "../publish/Body.ts"
 import type { HttpRequest } from "../send/HttpSender.ts"
 import { HttpSender } from "../send/HttpSender.ts"
 import { Trials } from "../send/Trials.ts"
+import { EventTypeRepo } from "../store/EventTypeRepo.ts"
 import { Ids } from "../store/Ids.ts"
 import { WebhookRepo } from "../store/WebhookRepo.ts"
 import { checkedView } from "./CheckedView.ts"
@@ -28,6 +29,7 @@ export const TrialsHandlers = HttpApiBuilder.group(
   "trials",
   Effect.fn(function* (handlers) {
     const webhooks = yield* WebhookRepo
+    const eventTypes = yield* EventTypeRepo
     const trials = yield* Trials
     const sender = yield* HttpSender
     const ids = yield* Ids
@@ -35,6 +37,15 @@ export const TrialsHandlers = HttpApiBuilder.group(
     const get = Effect.fnUntraced(function* (ref: string) {
       const { tenantId } = yield* Caller
       return isRef(ref) ? yield* webhooks.get(tenantId, ref) : yield* new WebhookNotFound({})
+    })
+
+    /** Finds the example that the tenant's catalogue has of a type, if it has one. */
+    const exampleOf = Effect.fnUntraced(function* (type: string) {
+      const { tenantId } = yield* Caller
+      return yield* eventTypes.get(tenantId, type).pipe(
+        Effect.map(({ example }) => example),
+        Effect.catchTag("EventTypeNotFound", () => Effect.succeed(null))
+      )
     })
 
     return handlers.handleAll({
@@ -51,7 +62,7 @@ export const TrialsHandlers = HttpApiBuilder.group(
           id,
           type,
           timestamp: DateTime.formatIso(DateTime.makeUnsafe(createdAt)),
-          data: JSON.stringify({ test: true, text: "An example, sent to try this webhook out" }),
+          data: JSON.stringify((yield* exampleOf(type)) ?? plain),
           resource: null
         })
         const message = {
@@ -83,6 +94,9 @@ export const TrialsHandlers = HttpApiBuilder.group(
     })
   })
 )
+
+/** What is sent of a type that has no example: nothing is made up to fit a schema. */
+const plain = { test: true, text: "An example, sent to try this webhook out" }
 
 /** Values of headers stay unsaid: some of them are secrets. */
 const requestView = ({ body, headers, method, url }: HttpRequest) => {

@@ -62,6 +62,37 @@ describe("Trials", () => {
       })
     )
 
+    it.effect("a test of a type sends its example of the catalogue, and makes none up", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const receiver = yield* Receiver.make()
+        const hook = yield* register(receiver.url)
+        const schema = { type: "object", required: ["amount"] }
+        const example = { amount: 100, currency: "€" }
+        for (const [name, more] of [
+          ["invoice.example", { example }],
+          ["invoice.bare", {}]
+        ] as const) {
+          const made = yield* call("POST", "/v1/event-types", {
+            json: { name, displayName: name, schema, ...more }
+          })
+          assert.strictEqual(made.status, 201, made.text)
+        }
+        const sent = (type: string) =>
+          Effect.gen(function* () {
+            assert.strictEqual((yield* hook.test({ type })).status, 200)
+            return JSON.parse(Buffer.from((yield* receiver.take).body).toString())
+          })
+        assert.deepInclude(yield* sent("invoice.example"), {
+          type: "invoice.example",
+          data: example
+        })
+        for (const type of ["invoice.bare", "invoice.unknown"]) {
+          assert.deepInclude((yield* sent(type)).data, { test: true })
+        }
+      })
+    )
+
     it.effect("a test says what a delivery would make of the answer", () =>
       Effect.gen(function* () {
         const receiver = yield* Receiver.make()

@@ -181,7 +181,9 @@ describe("The auth of a webhook", () => {
             assert.notInclude(answer.text, "PRIVATE KEY", said)
           }
           assert.strictEqual((yield* create({ auth: { kind: "none", ca } })).status, 201)
-        })
+        }),
+      // Each hour from 1970 on is one of retention.
+      60_000
     )
 
     it.effect("is refused where something else of the webhook does not go with it", () =>
