@@ -16,6 +16,19 @@ const times = 20
 /** Rows that may go into one sort: a page of each webhook, where the state of webhooks is asked for. */
 const sortRowsMax = 51 * webhooks
 
+const blockedKeys = `
+with chosen as (
+  (select id from webhook order by id offset 3 limit 3)
+  union (select id from webhook order by id desc limit 1)
+), ordered as (
+  update waiting set ordering_key = 'key ' || abs(hashtext(delivery_id::text)) % 3
+  where webhook_id in (select id from chosen)
+  returning delivery_id, tenant_id, webhook_id, ordering_key
+)
+insert into blocked_key (delivery_id, tenant_id, webhook_id, ordering_key)
+select distinct on (webhook_id) delivery_id, tenant_id, webhook_id, ordering_key
+from ordered order by webhook_id, delivery_id`
+
 /** Lists messages, deliveries, attempts and webhooks by every filter and pair of filters. */
 export const lists: Cell = {
   name: "lists",
@@ -31,6 +44,9 @@ export const lists: Cell = {
       await connection.query(
         "update webhook set status = 'paused' where id in (select id from webhook order by id limit 3)"
       )
+      // So is what stands behind one of three keys, for some others and for the one that is asked about.
+      await connection.query(blockedKeys)
+      await connection.query("vacuum analyze waiting")
       await service.start()
       return measureLists(service, connection)
     })

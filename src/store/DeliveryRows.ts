@@ -15,8 +15,17 @@ import {
   type TenantId,
   toUuid
 } from "../domain/TypeId.ts"
+import { isBehind } from "./BlockedKeys.ts"
 import * as DeliverySources from "./DeliverySources.ts"
-import { isHeld, ofMessages, ofSource, type Walk, wayOf, withHealth } from "./DeliveryWalks.ts"
+import {
+  isHeld,
+  ofBlockedKeys,
+  ofMessages,
+  ofSource,
+  type Walk,
+  wayOf,
+  withHealth
+} from "./DeliveryWalks.ts"
 import { int, uuid } from "./Parameters.ts"
 
 /** A row as the queries below select it. */
@@ -74,7 +83,7 @@ export const ways = (sql: SqlClient, walk: Walk): ReadonlyArray<Statement<Delive
   const order = wayOf(range)
   const bySources = shown(
     sql,
-    sources.map((source) => ofSource(sql, source, walk)),
+    [...sources.map((source) => ofSource(sql, source, walk)), ...ofBlockedKeys(sql, walk)],
     order,
     limit
   )
@@ -108,9 +117,7 @@ export const deliveryOf = (tenantId: TenantId, row: DeliveryRow): Delivery => {
 
 /** Whether an exhausted delivery keeps this one back, which stands behind it under its key. */
 const isBlocked = `(d.state in ('pending', 'waiting') and exists (
-  select from waiting t join blocked_key b
-    on b.webhook_id = t.webhook_id and b.ordering_key = t.ordering_key
-  where t.delivery_id = d.delivery_id and b.delivery_id < t.delivery_id
+  select from waiting t where t.delivery_id = d.delivery_id and ${isBehind}
 ))`
 
 /** Merges pages of sources and adds what only the rows that are shown need. */

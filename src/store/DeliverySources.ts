@@ -3,8 +3,8 @@
  *
  * ```
  *   owed ─────────► pending ─┐
- *   waiting, new ─► pending  ├─► held, while all is, its webhook is stopped or the circuit not closed
- *   waiting ──────► waiting ─┘
+ *   waiting, new ─► pending  ├─► held, while all is, its webhook is stopped or the circuit not closed,
+ *   waiting ──────► waiting ─┘   or its ordering key is blocked
  *   attempt ──────► delivered, exhausted
  *   cancelled ────► cancelled
  * ```
@@ -60,6 +60,15 @@ const waitingIf = (state: "pending" | "waiting"): Source => ({
   byClass: false,
   byWebhook: true
 })
+
+/** What waits, whether it was attempted or not: walked by the order of its keys. */
+export const waitingAny: Source = {
+  ...waitingIf("waiting"),
+  columns: `t.delivery_id, t.webhook_id,
+    case when t.attempts = 0 then 'pending' else 'waiting' end as state, t.attempts, t.due_at,
+    null::int4 as status_code, null::text as class, null::timestamptz as settled_at`,
+  condition: "true"
+}
 
 const settled = (state: "delivered" | "exhausted"): Source => ({
   table: "attempt",

@@ -12,7 +12,8 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 import type { DeliveryStatus } from "../domain/Delivery.ts"
 import { type DeliveryId, type TenantId, toUuid, type WebhookId } from "../domain/TypeId.ts"
-import type { Source } from "./DeliverySources.ts"
+import * as BlockedKeys from "./BlockedKeys.ts"
+import { type Source, waitingAny } from "./DeliverySources.ts"
 import type { IdRange } from "./IdRange.ts"
 import { int, uuid } from "./Parameters.ts"
 
@@ -44,7 +45,7 @@ export const withHealth = "webhook w left join webhook_health h on h.webhook_id 
 /** The word of SQL for a range's order. */
 export const wayOf = (range: IdRange<DeliveryId>): "asc" | "desc" => (range.newer ? "asc" : "desc")
 
-/** Selects up to a page of one source, by its own index. */
+/** Selects up to a page of one source, by its own index; of what is held, not what is kept back. */
 export const ofSource = (sql: SqlClient, source: Source, walk: Walk): Fragment => {
   const { limit, looks, narrowing, range, tenantId } = walk
   const { status, statusCodeClass, type, webhookId } = narrowing
@@ -58,7 +59,7 @@ export const ofSource = (sql: SqlClient, source: Source, walk: Walk): Fragment =
   if (statusCodeClass !== null && !isClassed) looked.push(classIs(sql, source, statusCodeClass))
   if (asksHold && webhookId === null) {
     if (looked.length === 0 && source.table !== "owed") return ofWebhooks(sql, source, walk)
-    looked.push(holdIs(sql, status))
+    looked.push(holdIs(sql, source, status))
   }
 
   const isHinted = source.table === "waiting" || source.table === "cancelled"
@@ -78,18 +79,68 @@ export const ofSource = (sql: SqlClient, source: Source, walk: Walk): Fragment =
     looked.push(sql`t.webhook_id = ${uuid(toUuid(webhookId))}`)
   }
   const order = isHinted ? sql`${key} ${way}, t.delivery_id ${way}` : sql`t.delivery_id ${way}`
-  const rows = sql`from ${sql.literal(source.table)} t where ${sql.and(found)} order by ${order}`
-  const columns = sql.literal(source.columns)
-  return looked.length === 0
-    ? sql`(select ${columns}, true as fits, false as edge ${rows} limit ${int(limit)})`
-    : sql`(
-        select * from (
-          select ${columns}, ${sql.and(looked)} as fits,
-            row_number() over (order by t.delivery_id ${way}) = ${int(looks)} as edge
-          from (select t.* ${rows} limit ${int(looks)}) t
-        ) c
-        where fits or edge order by delivery_id ${way} limit ${int(limit)}
-      )`
+  const rows = (more: ReadonlyArray<Fragment>) =>
+    sql`from ${sql.literal(source.table)} t where ${sql.and([...found, ...more])} order by ${order}`
+  const all = (more: ReadonlyArray<Fragment>) =>
+    sql`(
+      select ${sql.literal(source.columns)}, true as fits, false as edge ${rows(more)}
+      limit ${int(limit)}
+    )`
+  const some = (more: ReadonlyArray<Fragment>) =>
+    looking(sql, source, looked, sql`select t.* ${rows(more)} limit ${int(looks)}`, walk)
+  if (walked === null || !asksHold || status === "held" || source.table !== "waiting") {
+    return looked.length === 0 ? all([]) : some([])
+  }
+  looked.push(isFree(sql))
+  if (looked.length > 1) return some([])
+  const isBlocking = BlockedKeys.isBlocking(sql, owner)
+  return sql`${all([sql`not ${isBlocking}`])} union all ${some([isBlocking])}`
+}
+
+/** Selects of rows, which are as many as may be looked at, up to a page of those that fit. */
+const looking = (
+  sql: SqlClient,
+  source: Source,
+  looked: ReadonlyArray<Fragment>,
+  rows: Fragment,
+  { limit, looks, range }: Walk
+): Fragment => {
+  const way = sql.literal(wayOf(range))
+  return sql`(
+    select * from (
+      select ${sql.literal(source.columns)}, ${sql.and(looked)} as fits,
+        row_number() over (order by t.delivery_id ${way}) = ${int(looks)} as edge
+      from (${rows}) t
+    ) c
+    where fits or edge order by delivery_id ${way} limit ${int(limit)}
+  )`
+}
+
+/**
+ * Selects up to a page of what is kept back by a blocked key and not by its webhook: with `ofSource`
+ * that is all that is held. Nothing where that looks at each row anyway.
+ */
+export const ofBlockedKeys = (sql: SqlClient, walk: Walk): ReadonlyArray<Fragment> => {
+  const { limit, looks, narrowing, range, tenantId } = walk
+  const { status, statusCodeClass, type, webhookId } = narrowing
+  const looked: Array<Fragment> = []
+  if (type !== null) looked.push(typeIs(sql, type))
+  if (statusCodeClass !== null) looked.push(classIs(sql, waitingAny, statusCodeClass))
+  if (status !== "held" || (webhookId === null && looked.length > 0)) return []
+  const rows = BlockedKeys.rows(sql, {
+    tenantId,
+    webhookId,
+    range,
+    limit: int(looked.length === 0 ? limit : looks),
+    webhooks: sql.literal(withHealth),
+    condition: sql`not ${sql.literal(isHeld)}`
+  })
+  const columns = sql.literal(waitingAny.columns)
+  return [
+    looked.length === 0
+      ? sql`(select ${columns}, true as fits, false as edge from (${rows}) t)`
+      : looking(sql, waitingAny, looked, rows, walk)
+  ]
 }
 
 /**
@@ -119,7 +170,7 @@ export const ofMessages = (
     ]
     if (webhookId !== null) found.push(sql`t.webhook_id = ${uuid(toUuid(webhookId))}`)
     if (statusCodeClass !== null) found.push(classIs(sql, source, statusCodeClass))
-    if (source.isOpen && isOfHold(status)) found.push(holdIs(sql, status))
+    if (source.isOpen && isOfHold(status)) found.push(holdIs(sql, source, status))
     return sql`(
       select ${sql.literal(source.columns)}, true as fits, false as edge
       from ${sql.literal(source.table)} t where ${sql.and(found)}
@@ -150,27 +201,30 @@ export const ofMessages = (
  * Selects up to a page of one source, by the webhooks that hold or do not: few of many rows may be
  * theirs.
  */
-const ofWebhooks = (
-  sql: SqlClient,
-  source: Source,
-  { limit, narrowing, range, tenantId }: Walk
-) => {
+const ofWebhooks = (sql: SqlClient, source: Source, walk: Walk) => {
+  const { limit, looks, narrowing, range, tenantId } = walk
   const way = sql.literal(wayOf(range))
-  return sql`(
+  const isForHeld = narrowing.status === "held"
+  const rows = (more: Fragment, most: number) => sql`
     select s.*
     from ${sql.literal(withHealth)} cross join lateral (
-      select ${sql.literal(source.columns)}, true as fits, false as edge
-      from ${sql.literal(source.table)} t
+      select t.* from ${sql.literal(source.table)} t
       where ${sql.literal(source.condition)}
         and ${onlyOf(sql, sql.literal("t.webhook_id"), sql.literal("w.id"))}
         and t.delivery_id > ${uuid(toUuid(range.above))}
         and t.delivery_id < ${uuid(toUuid(range.below))}
-      order by t.webhook_id ${way}, t.delivery_id ${way} limit ${int(limit)}
+      order by t.webhook_id ${way}, t.delivery_id ${way} limit ${int(most)}
     ) s
     where w.tenant_id = ${uuid(toUuid(tenantId))}
-      and ${sql.literal(isHeld)} = ${narrowing.status === "held"}
-    order by s.delivery_id ${way} limit ${int(limit)}
+      and ${sql.literal(isHeld)} = ${isForHeld} and ${more}
+    order by s.delivery_id ${way} limit ${int(most)}`
+  const all = (more: Fragment) => sql`(
+    select ${sql.literal(source.columns)}, true as fits, false as edge from (${rows(more, limit)}) t
   )`
+  if (isForHeld) return all(sql`true`)
+  const isBlocking = BlockedKeys.isBlocking(sql, sql.literal("w.id"))
+  const some = looking(sql, source, [isFree(sql)], rows(isBlocking, looks), walk)
+  return sql`${all(sql`not ${isBlocking}`)} union all ${some}`
 }
 
 /**
@@ -190,10 +244,13 @@ const typeIs = (sql: SqlClient, type: string) =>
 const classIs = (sql: SqlClient, { lastStatusCode }: Source, statusCodeClass: number) =>
   sql`${sql.literal(lastStatusCode ?? "null::int4")} / 100 = ${int(statusCodeClass)}`
 
-const holdIs = (sql: SqlClient, status: DeliveryStatus | null) =>
+const holdIs = (sql: SqlClient, { table }: Source, status: DeliveryStatus | null) =>
   sql`(
-    select ${sql.literal(isHeld)} from ${sql.literal(withHealth)} where w.id = t.webhook_id
+    select ${sql.literal(isHeld)} or ${sql.literal(table === "waiting" ? BlockedKeys.isBehind : "false")}
+    from ${sql.literal(withHealth)} where w.id = t.webhook_id
   ) = ${status === "held"}`
+
+const isFree = (sql: SqlClient) => sql`not ${sql.literal(BlockedKeys.isBehind)}`
 
 /** Said of the webhook that is asked for, once: its rows then all fit or none does. */
 const webhookHolds = (sql: SqlClient, webhookId: WebhookId, status: DeliveryStatus | null) =>

@@ -4,7 +4,7 @@
 import { assert, type Vitest } from "@effect/vitest"
 import { Effect, Fiber, Latch, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import type { Delivery } from "../../src/domain/Delivery.ts"
+import { type Delivery, DeliveryStatus } from "../../src/domain/Delivery.ts"
 import { decodeCursor, firstPage, type Page, type PageRequest } from "../../src/domain/Page.ts"
 import {
   createdAt,
@@ -19,7 +19,7 @@ import {
   type DeliveryFilter,
   DeliveryLog
 } from "../../src/store/DeliveryLog.ts"
-import { DeliveryQueue } from "../../src/store/DeliveryQueue.ts"
+import { DeliveryQueue, type OwedDelivery } from "../../src/store/DeliveryQueue.ts"
 import { type WebhookChange, WebhookRepo } from "../../src/store/WebhookRepo.ts"
 import { Ground } from "./Ground.ts"
 import {
@@ -781,6 +781,80 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
       const cursor = { direction: "newer", id: all.pending } as const
       assert.deepStrictEqual(yield* listed(tenant, held, { cursor }), [all.waiting])
       assert.deepStrictEqual(yield* listed(tenant, held, { limit: 1 }), [all.waiting])
+    })
+  )
+
+  it.effect("list and find say alike what a blocked key keeps back", () =>
+    Effect.gen(function* () {
+      const { tenant, webhooks } = yield* tenantWith(3)
+      const repo = yield* WebhookRepo
+      const [webhook, free, paused] = webhooks as [WebhookId, WebhookId, WebhookId]
+      const made: Array<DeliveryId> = []
+      const inOrder = Effect.fnUntraced(function* (
+        webhookId: WebhookId,
+        orderingKey: string,
+        type = "invoice.paid"
+      ) {
+        const draft = { orderingKey, inOrder: true, type }
+        const { delivery } = yield* publish(tenant, [webhookId], draft, 1_000)
+        made.push(delivery)
+        return { id: delivery, tenantId: tenant, webhookId }
+      })
+      const block = (delivery: OwedDelivery, key: string) =>
+        settle(delivery, exhausted, { order: { key, blocks: true } })
+
+      const early = yield* inOrder(webhook, "b")
+      const first = yield* inOrder(webhook, "a")
+      yield* inOrder(webhook, "a")
+      const retried = yield* inOrder(webhook, "a", "order.paid")
+      yield* settle(retried, failed(20_000))
+      yield* inOrder(webhook, "a", "order.paid")
+      yield* block(yield* inOrder(webhook, "b"), "b")
+      yield* inOrder(webhook, "b")
+      made.push((yield* owe(tenant, webhook)).id)
+      yield* inOrder(free, "a")
+      made.push((yield* owe(tenant, free)).id)
+      yield* block(yield* inOrder(paused, "a"), "a")
+      yield* inOrder(paused, "a")
+      made.push((yield* owe(tenant, paused)).id)
+      yield* repo.setStatus(tenant, paused, "paused")
+
+      const agree = Effect.gen(function* () {
+        const found = yield* Effect.forEach(made, (id) => find(tenant, id))
+        const newest = found.toReversed()
+        for (const status of DeliveryStatus.literals) {
+          for (const webhookId of [null, ...webhooks]) {
+            for (const type of [null, "order.paid"]) {
+              for (const statusCodeClass of [null, 5]) {
+                const filter = { status, statusCodeClass, type, webhookId }
+                const ids = newest
+                  .filter(
+                    (one) =>
+                      one.status === status &&
+                      (webhookId === null || one.webhookId === webhookId) &&
+                      (type === null || one.type === type) &&
+                      (statusCodeClass === null || String(one.lastStatusCode).startsWith("5"))
+                  )
+                  .map(({ id }) => id)
+                assert.deepStrictEqual(yield* listed(tenant, filter), ids, JSON.stringify(filter))
+                const one = yield* listed(tenant, filter, { limit: 1 })
+                assert.deepStrictEqual(one, ids.slice(0, 1), JSON.stringify(filter))
+              }
+            }
+          }
+        }
+        return found.filter(({ status }) => status === "held").map(({ id }) => id)
+      })
+
+      const before = yield* agree
+      assert.lengthOf(before, 3)
+      yield* block(first, "a")
+      const after = yield* agree
+      assert.lengthOf(after, 6)
+      assert.include(after, retried.id)
+      assert.notInclude(after, early.id)
+      yield* (yield* DeliveryQueue).cancel(tenant, first.id)
+      assert.deepStrictEqual(yield* agree, before)
     })
   )
 

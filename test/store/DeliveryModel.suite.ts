@@ -6,6 +6,7 @@ import { assert, type Vitest } from "@effect/vitest"
 import { type Context, Effect, Exit, Layer, Random } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import { TestClock } from "effect/testing"
+import type { Attempt } from "../../src/domain/Attempt.ts"
 import { type Delivery, DeliveryStatus } from "../../src/domain/Delivery.ts"
 import { firstPage } from "../../src/domain/Page.ts"
 import { type DeliveryId, messageOf, toUuid, type WebhookId } from "../../src/domain/TypeId.ts"
@@ -60,7 +61,7 @@ const history = Effect.fnUntraced(function* () {
   const sql = yield* SqlClient
   const model = yield* Layer.build(Layer.fresh(memory))
   const same = both(model)
-  const { tenant, webhooks } = yield* Effect.provide(tenantWith(3), model)
+  const { tenant, webhooks } = yield* Effect.provide(tenantWith(3, { ordering: "key" }), model)
   yield* sql`
     insert into tenant (id, uid, name, created_at, updated_at)
     values (${toUuid(tenant)}, ${tenant}, ${tenant}, ${new Date(0)}, ${new Date(0)})`
@@ -84,6 +85,7 @@ const history = Effect.fnUntraced(function* () {
 
   const registered = new Set(webhooks)
   const deliveries: Array<DeliveryId> = []
+  const keys = new Map<DeliveryId, string>()
   const settled: Array<Settlement> = []
   let version = 0
 
@@ -111,13 +113,17 @@ const history = Effect.fnUntraced(function* () {
     const drafts = yield* Effect.forEach(Array.from({ length: count }), () =>
       Effect.gen(function* () {
         const wanting = [...registered].slice(yield* Random.nextIntBetween(0, webhooks.length))
-        const dueAt = (yield* chance(50)) ? null : yield* Random.nextIntBetween(0, 60_000)
+        const inOrder = yield* chance(25)
+        const orderingKey = inOrder ? yield* pick(["a", "b"]) : null
+        const isOwed = !inOrder && (yield* chance(60))
+        const dueAt = isOwed ? null : yield* Random.nextIntBetween(0, 60_000)
         const key = (yield* chance(30)) ? { idempotencyKey: yield* pick(["k1", "k2", "k3"]) } : {}
         const uid = (yield* chance(30)) ? yield* pick(["u1", "u2", "u3"]) : null
         const type = yield* pick(["a", "b"])
         // What the caller sent says the uid too.
         const content = `${type} ${uid} ${yield* pick(["x", "y"])}`
-        return yield* draft(tenant, wanting, { ...key, uid, type, content }, dueAt)
+        const fields = { ...key, uid, type, content, orderingKey, inOrder }
+        return yield* draft(tenant, wanting, fields, dueAt)
       })
     )
     const [first, ...rest] = drafts
@@ -126,7 +132,11 @@ const history = Effect.fnUntraced(function* () {
       MessageRepo.use((repo) => repo.insert([first!, ...rest]))
     )
     drafts.forEach((made, i) => {
-      if (results?.[i]?._tag === "Inserted") deliveries.push(...made.deliveries.map(({ id }) => id))
+      if (results?.[i]?._tag !== "Inserted") return
+      for (const { id, orderingKey } of made.deliveries) {
+        deliveries.push(id)
+        if (typeof orderingKey === "string") keys.set(id, orderingKey)
+      }
     })
   })
 
@@ -134,14 +144,23 @@ const history = Effect.fnUntraced(function* () {
     const found = yield* same("find", find(id))
     if (found === undefined || found._tag === "None") return []
     const { attempts, webhookId } = found.value
-    const outcome = yield* pick([{}, {}, exhausted, failed(70_000), failed(20_000)])
+    const outcome: Partial<Attempt> = yield* pick([
+      {},
+      {},
+      exhausted,
+      failed(70_000),
+      failed(20_000)
+    ])
     const [due] = (yield* pull(webhookId)).deliveries.filter((one) => one.id === id)
     // Now and then an attempt of a round that is over, or of one that has not begun.
     const tries = (due?.tries ?? 0) + 1 + ((yield* chance(10)) ? 1 : 0)
     const number = attempts + 1
     const more = (yield* chance(30)) ? { health: health(++version) } : {}
     const stop = (yield* chance(3)) ? ({ status: "disabled", reason: "failing" } as const) : null
-    const rest = { tries, stop, ...more }
+    const key = keys.get(id)
+    const blocks = outcome === exhausted && (yield* chance(50))
+    const order = key === undefined || outcome.settled === null ? {} : { order: { key, blocks } }
+    const rest = { tries, stop, ...more, ...order }
     return [yield* settlement({ id, tenantId: tenant, webhookId }, { ...outcome, number }, rest)]
   })
 

@@ -112,7 +112,11 @@ export const pglite = over(pgliteGround)
 const settings = Schema.decodeSync(WebhookSettings)({})
 
 /** Registers a webhook of a tenant. */
-export const webhookOf = Effect.fnUntraced(function* (tenantId: TenantId, adHocDigest?: string) {
+export const webhookOf = Effect.fnUntraced(function* (
+  tenantId: TenantId,
+  adHocDigest?: string,
+  some: Partial<WebhookSettings> = {}
+) {
   const ids = yield* Ids
   const webhook = yield* (yield* WebhookRepo).create({
     id: yield* ids.next("webhook"),
@@ -132,16 +136,21 @@ export const webhookOf = Effect.fnUntraced(function* (tenantId: TenantId, adHocD
       filter: null,
       headers: {},
       auth: { kind: "none" },
-      settings
+      settings: { ...settings, ...some }
     }
   })
   return webhook.id
 })
 
 /** Makes a tenant with webhooks. */
-export const tenantWith = Effect.fnUntraced(function* (webhooks: number) {
+export const tenantWith = Effect.fnUntraced(function* (
+  webhooks: number,
+  some: Partial<WebhookSettings> = {}
+) {
   const tenant = yield* (yield* Ground).tenant
-  const made = yield* Effect.all(Array.from({ length: webhooks }, () => webhookOf(tenant)))
+  const made = yield* Effect.all(
+    Array.from({ length: webhooks }, () => webhookOf(tenant, undefined, some))
+  )
   return { tenant, webhooks: made, webhook: made[0]! }
 })
 
