@@ -103,6 +103,10 @@ export const make = (sql: SqlClient) => {
     }
   })
 
+  /** Removes blocks of webhooks that were deleted while an attempt of theirs was written down. */
+  const removeBlocks = sql`
+    delete from blocked_key b where not exists (select from webhook where id = b.webhook_id)`
+
   /** Removes jobs that were finished by `before`, some at a time. */
   const removeJobs = (before: number) =>
     sql`
@@ -113,6 +117,7 @@ export const make = (sql: SqlClient) => {
 
   return {
     remove,
+    removeBlocks,
     removeJobs,
     removeCancelled,
     oldestOfDefault: sql<{ readonly id: string }>`

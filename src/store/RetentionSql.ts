@@ -155,6 +155,7 @@ export const make = Effect.gen(function* () {
     function* (before: number) {
       let days = 0
       let messages = 0
+      yield* rows.removeBlocks
       for (const day of yield* Partitions.past(before)) {
         const removed = yield* removeDay(day, before)
         days += removed.days

@@ -13,7 +13,7 @@ import * as Partitions from "../../src/store/Partitions.ts"
 import * as RetentionSql from "../../src/store/RetentionSql.ts"
 import { scaled } from "../support/Scale.ts"
 import { idAt, removeBy } from "./Retention.suite.ts"
-import { draft, publish, settlement, type Stage, tenantWith } from "./Stage.ts"
+import { draft, exhausted, publish, settlement, type Stage, tenantWith } from "./Stage.ts"
 
 const day = 86_400_000
 
@@ -129,6 +129,32 @@ export const suite = (it: Vitest.MethodsNonLive<Stage | SqlClient>) => {
       yield* removeBy(store, start + 2 * day)
       assert.isTrue(Option.isNone(yield* (yield* MessageRepo).find(tenant, open.id)))
       assert.lengthOf(yield* log.attempts(tenant, deliveryOf(open.id, 1)), 0)
+    })
+  )
+
+  it.effect("what blocks an ordering key moves, and the day is dropped", () =>
+    Effect.gen(function* () {
+      const store = yield* RetentionSql.make
+      const log = yield* DeliveryLog
+      const sql = yield* SqlClient
+      const start = 20_250 * day
+      yield* Partitions.ensure(start)
+      const { tenant, webhook } = yield* tenantWith(1)
+      const fields = { orderingKey: "k", inOrder: true, id: idAt(start) }
+      const { delivery: id } = yield* publish(tenant, [webhook], fields, start)
+      const order = { key: "k", blocks: true }
+      const ended = { ...exhausted, startedAt: start }
+      yield* log.settle([
+        yield* settlement({ id, tenantId: tenant, webhookId: webhook }, ended, { order })
+      ])
+      yield* removeBy(store, start + 40 * day)
+      assert.notInclude(yield* partitions, Partitions.nameOf("message", start))
+      assert.isTrue(Option.isSome(yield* log.find(tenant, id)))
+
+      // As when a webhook was deleted while that attempt was written down.
+      yield* sql`delete from webhook where id = ${toUuid(webhook)}`
+      yield* removeBy(store, start + 41 * day)
+      assert.isTrue(Option.isNone(yield* log.find(tenant, id)))
     })
   )
 
