@@ -33,6 +33,7 @@ import {
   type Scope
 } from "effect"
 import { classify, type NotSent, type Outcome, type Refused } from "../domain/Attempt.ts"
+import type { Delivery } from "../domain/Delivery.ts"
 import { blocks } from "../domain/Ordering.ts"
 import type { DeliveryId, WebhookId } from "../domain/TypeId.ts"
 import type { UrlNotAllowed, Webhook } from "../domain/Webhook.ts"
@@ -95,6 +96,8 @@ export interface LaneContext {
   readonly isHeld: () => boolean
   /** Called in the turn in which a lane decides to leave, with when it has to come back, if ever. */
   readonly onLeave: (lane: Lane, backlogAt: number | null) => void
+  /** Tells of deliveries that were cancelled because it was too late for them. */
+  readonly onExpired: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void>
   /** Called whenever an attempt in flight has ended and is settled. */
   readonly onEnded: () => void
 }
@@ -295,9 +298,10 @@ export const make = (
     const others = mailbox.filter((delivery) => isExpired(delivery, now))
     for (const delivery of others) mailbox.splice(mailbox.indexOf(delivery), 1)
     const expired = [first, ...others]
-    yield* Effect.retry(queue.expire(expired), storeRetries)
+    const ended = yield* Effect.retry(queue.expire(expired), storeRetries)
     reach("send.expired")
     expired.forEach(leave)
+    yield* context.onExpired(ended)
   })
 
   /** Makes one attempt; answers false when the gate turned out to be closed. */

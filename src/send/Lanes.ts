@@ -77,8 +77,8 @@ export class Lanes extends Context.Service<
       id: DeliveryId
     ) => Effect.Effect<Delivery, DeliveryNotFound | DeliveryStateConflict | StoreError>
     /**
-     * Every delivery that someone cancelled or redelivered, from now on. A slow reader misses the
-     * oldest of more than 1,024.
+     * Every delivery that someone cancelled or redelivered, or that was cancelled because its message
+     * expired, from now on. A slow reader misses the oldest of more than 1,024.
      */
     readonly changes: Stream.Stream<Delivery>
     /** Tells whether a person holds all sending. */
@@ -114,6 +114,13 @@ export class Lanes extends Context.Service<
         const fibers = yield* FiberMap.make<WebhookId, void, never>()
         const fork = yield* FiberMap.runtime(fibers)<never>()
 
+        /** Announces what was cancelled, and counts it. */
+        const told = (cancelled: ReadonlyArray<Delivery>) =>
+          Effect.andThen(
+            PubSub.publishAll(moved, cancelled),
+            Metric.update(Metrics.deliveriesEnded.cancelled, cancelled.length)
+          )
+
         const context: Lane.LaneContext = {
           queue,
           settler,
@@ -140,6 +147,7 @@ export class Lanes extends Context.Service<
             if (lanes.get(id) === lane) lanes.delete(id)
             if (backlogAt !== null) agenda.note(id, backlogAt)
           },
+          onExpired: told,
           onEnded: () => {
             if (draining && memory.inFlight === 0) ended.openUnsafe()
           }
@@ -319,10 +327,7 @@ export class Lanes extends Context.Service<
               lanes.get(delivery.webhookId)?.drop(id)
               // Others may have stood behind it.
               expect(delivery.webhookId, clock.currentTimeMillisUnsafe())
-              return Effect.andThen(
-                PubSub.publish(moved, delivery),
-                Metric.update(Metrics.deliveriesEnded.cancelled, 1)
-              )
+              return told([delivery])
             }),
           redeliver: Effect.fnUntraced(function* (tenantId, id) {
             const delivery = yield* queue.redeliver(tenantId, id)

@@ -135,7 +135,8 @@ export class Settler extends Context.Service<
           const delay = Verdict.isRetryable(rule)
             ? Option.getOrNull(yield* delayMs(resolve(webhook.settings.retry), tries))
             : null
-          const verdict = Verdict.decide({ outcome, now, rule, delayMs: delay })
+          const { expiresAt } = delivery.message
+          const verdict = Verdict.decide({ outcome, now, rule, delayMs: delay, expiresAt })
           const attempt = attemptOf(made, yield* ids.next("attempt"), verdict)
           const { after, before, stop, known, writes } = carry(made, rule, now)
           const raised =

@@ -15,7 +15,7 @@ import { retryAfterAt } from "./RetryAfter.ts"
 /** What was decided about a delivery after an attempt. */
 export type Verdict =
   | { readonly _tag: "Delivered" }
-  /** Another attempt at `at`, epoch milliseconds. */
+  /** Another attempt at `at`, epoch milliseconds; the end, where the message expires by then. */
   | { readonly _tag: "Again"; readonly at: number }
   | { readonly _tag: "Exhausted" }
 
@@ -28,12 +28,15 @@ export const decide = (input: {
   readonly rule: Rule
   /** What the retry policy waits after this attempt, or null when its attempts are used up. */
   readonly delayMs: number | null
+  /** When the message is not worth sending any more, epoch milliseconds, or null. */
+  readonly expiresAt: number | null
 }): Verdict => {
-  const { delayMs, now, outcome, rule } = input
+  const { delayMs, expiresAt, now, outcome, rule } = input
   if (rule === "deliver") return delivered
   if (delayMs === null || !isRetryable(rule)) return exhausted
   const asked = outcome._tag === "Responded" ? retryAfterAt(outcome.headers, now) : null
-  return { _tag: "Again", at: retryAt({ now, delayMs, retryAfterAt: asked }) }
+  const at = retryAt({ now, delayMs, retryAfterAt: asked })
+  return { _tag: "Again", at: expiresAt === null ? at : Math.min(at, expiresAt) }
 }
 
 /** What an outcome leads to under the settings of a webhook. */

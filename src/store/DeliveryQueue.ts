@@ -59,8 +59,10 @@ export class DeliveryQueue extends Context.Service<
     readonly owed: Effect.Effect<ReadonlyArray<OwedDelivery>, StoreError>
     /** Cancels what waits for webhooks that exist no more, as when a publish met a deletion. */
     readonly abandon: (webhookIds: ReadonlyArray<WebhookId>) => Effect.Effect<void, StoreError>
-    /** Cancels deliveries that are not final, with the reason `expired`. */
-    readonly expire: (deliveries: ReadonlyArray<OwedDelivery>) => Effect.Effect<void, StoreError>
+    /** Cancels those of the deliveries that are not final, with the reason `expired`; answers them. */
+    readonly expire: (
+      deliveries: ReadonlyArray<OwedDelivery>
+    ) => Effect.Effect<ReadonlyArray<Delivery>, StoreError>
     /** Cancels a delivery that is not final, or one that is exhausted and blocks its ordering key. */
     readonly cancel: (
       tenantId: TenantId,
@@ -217,7 +219,7 @@ const make = Effect.gen(function* () {
     function* (deliveries: ReadonlyArray<OwedDelivery>) {
       const ids = uuids(deliveries.map(({ id }) => toUuid(id)))
       const now = yield* Clock.currentTimeMillis
-      yield* sql`
+      const rows = yield* sql<ExpiredRow>`
         with owed_ones as (
           delete from owed where delivery_id = any (${ids})
           returning delivery_id, tenant_id, webhook_id, 0 as attempts
@@ -226,10 +228,37 @@ const make = Effect.gen(function* () {
           returning delivery_id, tenant_id, webhook_id, attempts
         ), unblocked as (
           delete from blocked_key where delivery_id = any (${ids})
+        ), ended as (
+          insert into cancelled (delivery_id, tenant_id, webhook_id, attempts, cancelled_at, reason)
+          select ones.*, ${instant(now)}, 'expired'
+          from (select * from owed_ones union all select * from waiting_ones) as ones
+          returning delivery_id, tenant_id, webhook_id, attempts
         )
-        insert into cancelled (delivery_id, tenant_id, webhook_id, attempts, cancelled_at, reason)
-        select ones.*, ${instant(now)}, 'expired'
-        from (select * from owed_ones union all select * from waiting_ones) as ones`
+        select e.*, m.type, l.number as last_number, l.status_code as last_status_code,
+          l.class as last_class
+        from ended e
+        left join lateral (
+          select type from message where id = message_of(e.delivery_id) limit 1
+        ) m on true
+        left join lateral (
+          select number, status_code, class from attempt where delivery_id = e.delivery_id
+          order by number desc limit 1
+        ) l on true
+        order by e.delivery_id`
+      return rows.map((row) =>
+        DeliveryRows.deliveryOf(fromUuid("tenant", row.tenant_id), {
+          ...row,
+          state: "cancelled",
+          due_at: null,
+          status_code: null,
+          class: null,
+          settled_at: new Date(now),
+          held: null,
+          reason: "expired",
+          fits: true,
+          edge: false
+        })
+      )
     },
     Effect.mapError(StoreError.from("DeliveryQueue.expire")),
     answered("DeliveryQueue.expire")
@@ -366,6 +395,12 @@ const make = Effect.gen(function* () {
 
   return DeliveryQueue.of({ recover, agenda, pull, park, owed, expire, abandon, cancel, redeliver })
 })
+
+type ExpiredRow = OwedRow &
+  Pick<
+    DeliveryRows.DeliveryRow,
+    "attempts" | "type" | "last_number" | "last_status_code" | "last_class"
+  >
 
 interface OwedRow {
   readonly delivery_id: string

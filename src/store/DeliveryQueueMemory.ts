@@ -136,9 +136,11 @@ export const make = Effect.gen(function* () {
 
   const expire = (deliveries: ReadonlyArray<{ readonly id: DeliveryId }>) =>
     Effect.map(Clock.currentTimeMillis, (cancelledAt) => {
+      const ended: Array<DeliveryId> = []
       for (const { id } of deliveries) {
         const row = waiting.get(id) ?? owed.get(id)
         if (row === undefined) continue
+        ended.push(id)
         const { tenantId, webhookId } = row
         const made = waiting.get(id)?.attempts ?? 0
         owed.delete(id)
@@ -147,6 +149,10 @@ export const make = Effect.gen(function* () {
         const reason = "expired"
         cancelled.set(id, { tenantId, webhookId, attempts: made, cancelledAt, reason })
       }
+      return ended
+        .sort((a, b) => (a < b ? -1 : 1))
+        .map((id) => MemoryDeliveries.find(tables, id))
+        .filter((found) => found !== undefined)
     })
 
   const abandon = (webhookIds: ReadonlyArray<WebhookId>) =>

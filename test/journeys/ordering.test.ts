@@ -3,8 +3,9 @@
  * order of their acceptance, never two at once, whatever fails, stops, restarts or is sent again.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Random, References, Scope } from "effect"
+import { Context, Effect, Exit, Layer, Metric, Random, References, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import type { Delivery } from "../../src/domain/Delivery.ts"
 import type { Ordering } from "../../src/domain/Ordering.ts"
 import type { DeliveryId, MessageId } from "../../src/domain/TypeId.ts"
 import * as Engine from "../../src/Engine.ts"
@@ -12,6 +13,7 @@ import { Lanes } from "../../src/send/Lanes.ts"
 import { HoldRepo } from "../../src/store/HoldRepo.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
+import * as Metrics from "../../src/telemetry/Metrics.ts"
 import { TestEngine } from "../../src/testing/TestEngine.ts"
 import { type Answer, type SentRequest, TestSender } from "../../src/testing/TestSender.ts"
 import { scaled } from "../support/Scale.ts"
@@ -150,6 +152,34 @@ describe("A webhook that asks for order", () => {
         attempts: 1
       })
       assert.deepInclude(yield* deliveryOf(late), { status: "cancelled", reason: "expired" })
+    }).pipe(Effect.provide(TestEngine.layer()))
+  )
+
+  it.effect("ends what waits for a late retry when it expires, tells and counts it", () =>
+    Effect.gen(function* () {
+      const network = yield* TestSender
+      const lanes = yield* Lanes
+      const counted = Effect.map(
+        Metric.value(Metrics.deliveriesEnded.cancelled),
+        ({ count }) => count
+      )
+      yield* network.answer(url, { status: 500 })
+      const late = { kind: "table", delaysMs: [3_600_000], jitter: 0 } as const
+      yield* (yield* TestEngine).webhook(url, { settings: { ...calm, retry: late } })
+      const before = yield* counted
+      const told: Array<Delivery> = []
+      yield* Stream.runForEach(lanes.changes, (delivery) =>
+        Effect.sync(() => told.push(delivery))
+      ).pipe(Effect.forkScoped({ startImmediately: true }))
+      const tried = yield* publish(1, null, 60_000)
+      yield* TestClock.adjust("59 seconds")
+      assert.deepInclude(yield* deliveryOf(tried), { status: "waiting", nextAttemptAt: 60_000 })
+      yield* TestClock.adjust("1 second")
+      const ended = yield* deliveryOf(tried)
+      assert.deepInclude(ended, { status: "cancelled", reason: "expired", settledAt: 60_000 })
+      assert.deepStrictEqual(told, [ended])
+      assert.strictEqual((yield* counted) - before, 1)
+      assert.deepStrictEqual(yield* arrived, [1])
     }).pipe(Effect.provide(TestEngine.layer()))
   )
 

@@ -12,8 +12,16 @@ const now = 1_000_000
 const decideOn = (
   outcome: Outcome,
   delayMs: number | null = 5_000,
-  clientErrors: ClientErrors = "retry"
-) => decide({ outcome, now, delayMs, rule: ruleOf(outcome, { clientErrors, onFailure: {} }) })
+  clientErrors: ClientErrors = "retry",
+  expiresAt: number | null = null
+) =>
+  decide({
+    outcome,
+    now,
+    delayMs,
+    expiresAt,
+    rule: ruleOf(outcome, { clientErrors, onFailure: {} })
+  })
 
 const byDefault = { clientErrors: "retry", onFailure: {} } as const
 
@@ -27,6 +35,13 @@ const noAnswers: ReadonlyArray<Outcome> = [
 ]
 
 describe("Verdict", () => {
+  it("comes at the latest when the message expires", () => {
+    const again = (expiresAt: number) => decideOn(responded(503), 5_000, "retry", expiresAt)
+    assert.deepStrictEqual(again(now + 1_000), { _tag: "Again", at: now + 1_000 })
+    assert.deepStrictEqual(again(now + 6_000), { _tag: "Again", at: now + 5_000 })
+    assert.deepStrictEqual(decideOn(responded(503), null, "retry", now + 1), { _tag: "Exhausted" })
+  })
+
   it("is decided by the status line: 2xx delivered, 410 exhausted, all else again", () => {
     for (let status = 0; status <= 999; status++) {
       const expected =

@@ -147,7 +147,19 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
       assert.deepStrictEqual(yield* ids({ now: 30_000 }), [free, two, three])
       yield* attempt(two, {}, { order: { key: "a", blocks: false } })
       assert.deepStrictEqual(yield* ids({ now: 30_000 }), [free, three])
-      yield* queue.expire([three, free].map((id) => ({ id, tenantId: tenant, webhookId: webhook })))
+      const these = [three, free].map((id) => ({ id, tenantId: tenant, webhookId: webhook }))
+      const ended = yield* queue.expire(these)
+      assert.deepStrictEqual(
+        ended,
+        yield* Effect.forEach(ended, ({ id }) =>
+          Effect.map(log.find(tenant, id), Option.getOrThrow)
+        )
+      )
+      assert.sameMembers(
+        ended.map(({ id }) => id),
+        [three, free]
+      )
+      assert.deepStrictEqual(yield* queue.expire(these), [])
       assert.deepStrictEqual(yield* ids({ now: 30_000 }), [])
       const expired = Option.getOrThrow(yield* log.find(tenant, three))
       assert.deepInclude(expired, { status: "cancelled", reason: "expired", attempts: 0 })
