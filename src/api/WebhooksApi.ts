@@ -47,12 +47,30 @@ export const webhookLimits = {
   metadata: 50
 } as const
 
+/** Null says the same as leaving it out of a webhook that is new, and in a patch goes back to that. */
+const orDefault = <S extends Schema.Top>(field: S, message?: string) =>
+  Schema.optionalKey(
+    message === undefined
+      ? Schema.NullOr(field)
+      : Schema.NullOr(field.annotate({ message })).annotate({ message })
+  )
+
+/** What an answer says and nobody sets: it may be sent back with the rest. */
+const told = Schema.optionalKey(Schema.Unknown.annotate({ description: "Read only: ignored" }))
+
+const CircuitInput = Schema.Struct({
+  failures: Schema.optionalKey(Schema.toEncoded(CircuitSettings.fields.failures)),
+  openMs: Schema.optionalKey(Schema.toEncoded(CircuitSettings.fields.openMs)),
+  openMsMax: Schema.optionalKey(Schema.toEncoded(CircuitSettings.fields.openMsMax)),
+  state: told
+})
+
 /** What every write of a webhook may name; the settings in their short form, defaults left out. */
 const optional = {
-  uid: Schema.optionalKey(Schema.NullOr(CallerUid)),
-  name: Schema.optionalKey(Schema.NullOr(Text(256))),
-  description: Schema.optionalKey(Schema.NullOr(Text(2_048))),
-  metadata: Schema.optionalKey(
+  uid: orDefault(CallerUid),
+  name: orDefault(Text(256)),
+  description: orDefault(Text(2_048)),
+  metadata: orDefault(
     Schema.Record(
       Schema.String.check(
         Schema.isPattern(/^(?!__proto__$)[\x20-\x7e]{1,64}$/u, {
@@ -62,76 +80,79 @@ const optional = {
       Text(512)
     ).check(Schema.isMaxProperties(webhookLimits.metadata))
   ),
-  eventTypes: Schema.optionalKey(
+  eventTypes: orDefault(
     Schema.Array(EventTypePattern).check(Schema.isMaxLength(webhookLimits.eventTypes))
   ),
-  resources: Schema.optionalKey(
+  resources: orDefault(
     Schema.Array(Schema.Struct({ type: Text(256), id: Schema.optionalKey(Text(256)) })).check(
       Schema.isMaxLength(webhookLimits.resources)
     )
   ),
-  channels: Schema.optionalKey(
+  channels: orDefault(
     Schema.Array(Channel)
       .check(Schema.isMaxLength(webhookLimits.channels))
       .annotate({ description: "Only messages that carry one of them; all when empty" })
   ),
-  filter: Schema.optionalKey(
-    Schema.NullOr(Filter).annotate({
+  filter: orDefault(
+    Filter.annotate({
       description:
         'A condition on `data` that a message has to meet, such as {"amount": {"$gt": 100}}'
     })
   ),
-  headers: Schema.optionalKey(
+  headers: orDefault(
     RequestHeaders.annotate({ description: "A masked value stands for the one that is there" })
   ),
-  auth: Schema.optionalKey(
+  auth: orDefault(
     Auth.annotate({
       identifier: "AuthInput",
-      expected: "an auth whose kind is none, basic, bearer, header, oauth2 or mtls",
       description: "Says who calls, besides the signature; a masked credential stays as it is"
-    })
+    }),
+    "Expected an auth whose kind is none, basic, bearer, header, oauth2 or mtls"
   ),
-  format: Schema.optionalKey(Format.annotate({ description: "json when absent" })),
-  method: Schema.optionalKey(
-    Schema.NullOr(Method).annotate({
+  format: orDefault(Format.annotate({ description: "json when absent" })),
+  method: orDefault(
+    Method.annotate({
       description: "POST when absent or null, and GET for the format query"
     })
   ),
-  template: Schema.optionalKey(
-    Schema.NullOr(Template).annotate({
+  template: orDefault(
+    Template.annotate({
       description:
         "For chats: the text, or parts of it, with placeholders such as {type} and {data.amount}; " +
         "made from the message when absent or null"
     })
   ),
-  signature: Schema.optionalKey(Signature.annotate({ identifier: "SignatureInput" })),
-  traceHeaders: Schema.optionalKey(
+  signature: orDefault(
+    Signature.annotate({ identifier: "SignatureInput" }),
+    "Expected a signature by its name, or in hex with a header"
+  ),
+  traceHeaders: orDefault(
     Schema.Boolean.annotate({
       description:
         "Whether requests carry a traceparent, whose trace id is the message's; false when absent"
     })
   ),
-  timeoutMs: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.timeoutMs)),
-  retry: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.retry)),
-  clientErrors: Schema.optionalKey(
+  timeoutMs: orDefault(Schema.toEncoded(WebhookSettings.fields.timeoutMs)),
+  retry: orDefault(Schema.toEncoded(WebhookSettings.fields.retry)),
+  clientErrors: orDefault(
     ClientErrors.annotate({
       description: "What a 4xx other than 408, 410, 425 and 429 means; retry when absent"
     })
   ),
-  onFailure: Schema.optionalKey(
+  onFailure: orDefault(
     OnFailure.annotate({
       description:
         "What follows from a failure of each class, before clientErrors and the defaults: retry, " +
         "exhaust the delivery, exhaust it and disable the webhook, or keep it and pause the webhook"
     })
   ),
-  concurrency: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.concurrency)),
-  rate: Schema.optionalKey(
-    Schema.NullOr(Rate).annotate({
+  concurrency: orDefault(Schema.toEncoded(WebhookSettings.fields.concurrency)),
+  rate: orDefault(
+    Rate.annotate({
       description: "At most `limit` attempts begin within any `perMs`; none when absent or null"
     })
   ),
-  ordering: Schema.optionalKey(
+  ordering: orDefault(
     Ordering.annotate({
       description:
         "key: one attempt at a time for each orderingKey, in the order of acceptance; for messages " +
@@ -139,9 +160,29 @@ const optional = {
         "redelivers or cancels it, or go on with onExhausted park"
     })
   ),
-  circuit: Schema.optionalKey(Schema.toEncoded(CircuitSettings)),
-  disableAfter: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.disableAfter)),
-  alertAt: Schema.optionalKey(Schema.toEncoded(WebhookSettings.fields.alertAt))
+  circuit: orDefault(CircuitInput),
+  disableAfter: orDefault(Schema.toEncoded(WebhookSettings.fields.disableAfter)),
+  alertAt: orDefault(Schema.toEncoded(WebhookSettings.fields.alertAt))
+}
+
+/** What answers say besides; `id` and `status` have to be those that there are. */
+const answered = {
+  id: Schema.optionalKey(
+    WebhookId.annotate({ description: "Read only: expected to be that of the webhook" })
+  ),
+  status: Schema.optionalKey(
+    WebhookStatus.annotate({
+      description: "Read only: expected to be that of the webhook; pause and resume change it"
+    })
+  ),
+  certificates: told,
+  unreadable: told,
+  disabledReason: told,
+  consecutiveFailures: told,
+  lastSuccessAt: told,
+  lastFailureAt: told,
+  createdAt: told,
+  updatedAt: told
 }
 
 const Url = Text(2_048).annotate({
@@ -154,6 +195,7 @@ const Url = Text(2_048).annotate({
 export const WebhookInput = Schema.Struct({
   url: Url,
   ...optional,
+  ...answered,
   secret: Schema.optionalKey(
     AnySecretText.annotate({
       description:
@@ -164,10 +206,11 @@ export const WebhookInput = Schema.Struct({
 }).annotate({ identifier: "WebhookInput" })
 export type WebhookInput = typeof WebhookInput.Type
 
-/** The fields of a webhook to be changed; null clears `uid`, `name` and `description`. */
+/** The fields of a webhook to be changed; null takes each but the URL back to its default. */
 export const WebhookPatch = Schema.Struct({
   url: Schema.optionalKey(Url),
-  ...optional
+  ...optional,
+  ...answered
 }).annotate({ identifier: "WebhookPatch" })
 export type WebhookPatch = typeof WebhookPatch.Type
 

@@ -6,17 +6,20 @@
  */
 import { Option, Redacted, Result } from "effect"
 import type { InvalidInput } from "../api/Problems.ts"
+import type { WebhookInput } from "../api/WebhooksApi.ts"
 import * as Auth from "../domain/Auth.ts"
 import { mask, maskUrl, unmaskHeaders } from "../domain/Mask.ts"
 import * as RetryPolicy from "../domain/RetryPolicy.ts"
 import * as Secret from "../domain/Secret.ts"
+import type { WebhookId } from "../domain/TypeId.ts"
 import {
   currentSecret,
   problems,
   secretProblem,
   type Webhook,
   type WebhookFields,
-  type WebhookProblem
+  type WebhookProblem,
+  type WebhookStatus
 } from "../domain/Webhook.ts"
 import { problems as certificateProblems } from "../send/Certificates.ts"
 import { isPair, pairOf } from "../send/Ed25519.ts"
@@ -46,6 +49,21 @@ export interface Measure {
   readonly now: number
   /** How long settled messages are kept, in milliseconds. */
   readonly keptMs: number
+}
+
+/** Lets pass what an input says of what no write changes, where it is so of the webhook that there is. */
+export const judgeAnswered = (
+  { id, status }: Pick<WebhookInput, "id" | "status">,
+  webhook: { readonly id: WebhookId | null; readonly status: WebhookStatus }
+): Result.Result<void, InvalidInput> => {
+  const found: Array<WebhookProblem> = []
+  if (id !== undefined && id !== webhook.id) {
+    found.push({ path: ["id"], message: "Read only; a uid can be chosen" })
+  }
+  if (status !== undefined && status !== webhook.status) {
+    found.push({ path: ["status"], message: "Read only; pause and resume change it" })
+  }
+  return found.length === 0 ? Result.void : Result.fail(invalidPlaces(found))
 }
 
 /** Lets a new webhook pass whose parts fit together and that ends before its messages are removed. */

@@ -31,7 +31,14 @@ import { idempotencyOf } from "./Idempotency.ts"
 import { invalidAt } from "./RequestProblemsLayer.ts"
 import { unavailable } from "./StoreFaults.ts"
 import { secretView, webhookListed, webhookView } from "./Views.ts"
-import { judgeNew, judgeSecret, judgeUpdate, readSecret, secretLike } from "./WebhookRules.ts"
+import {
+  judgeAnswered,
+  judgeNew,
+  judgeSecret,
+  judgeUpdate,
+  readSecret,
+  secretLike
+} from "./WebhookRules.ts"
 
 /** How long a former secret signs on when nobody says otherwise. */
 const graceSeconds = 86_400
@@ -99,16 +106,18 @@ export const WebhooksHandlers = HttpApiBuilder.group(
       const id = yield* ids.next("secret")
       const now = yield* Clock.currentTimeMillis
       return yield* webhooks.update(tenantId, ref, (webhook) =>
-        judgeUpdate(
-          webhook,
-          {
-            ...fields,
-            uid: input.uid === undefined ? webhook.uid : fields.uid,
-            ...(key === undefined || isCurrent(webhook, key)
-              ? {}
-              : { rotation: { id, key: Redacted.make(key), graceMs: graceSeconds * 1_000 } })
-          },
-          { now, keptMs }
+        Result.andThen(judgeAnswered(input, webhook), () =>
+          judgeUpdate(
+            webhook,
+            {
+              ...fields,
+              uid: input.uid === undefined ? webhook.uid : fields.uid,
+              ...(key === undefined || isCurrent(webhook, key)
+                ? {}
+                : { rotation: { id, key: Redacted.make(key), graceMs: graceSeconds * 1_000 } })
+            },
+            { now, keptMs }
+          )
         )
       )
     })
@@ -117,6 +126,7 @@ export const WebhooksHandlers = HttpApiBuilder.group(
       create: Effect.fn("WebhooksHandlers.create")(function* ({ headers, payload, request }) {
         const { tenantId } = yield* Caller
         yield* judgeUrls(payload)
+        yield* Effect.fromResult(judgeAnswered(payload, { id: null, status: "enabled" }))
         const webhook = yield* register(
           tenantId,
           payload.uid ?? null,
@@ -153,6 +163,10 @@ export const WebhooksHandlers = HttpApiBuilder.group(
         }
         yield* judgeUrls(payload)
         if (!isId && Option.isNone(yield* webhooks.find(tenantId, params.id))) {
+          // The id may be that of a webhook that was copied from elsewhere.
+          yield* Effect.fromResult(
+            judgeAnswered(payload, { id: payload.id ?? null, status: "enabled" })
+          )
           const created = yield* registerUid(tenantId, params.id, payload)
           if (Option.isSome(created)) return yield* viewWithSecret(created.value)
         }
@@ -165,7 +179,9 @@ export const WebhooksHandlers = HttpApiBuilder.group(
         yield* judgeUrls(payload)
         const now = yield* Clock.currentTimeMillis
         const patched = yield* webhooks.update(tenantId, ref, (webhook) =>
-          judgeUpdate(webhook, patchOf(payload, webhook.settings), { now, keptMs })
+          Result.andThen(judgeAnswered(payload, webhook), () =>
+            judgeUpdate(webhook, patchOf(payload, webhook.settings), { now, keptMs })
+          )
         )
         return yield* view(patched)
       }, unavailable),
@@ -217,7 +233,11 @@ export const WebhooksHandlers = HttpApiBuilder.group(
 const refOf = (text: string): Effect.Effect<string, WebhookNotFound> =>
   isRef(text) ? Effect.succeed(text) : Effect.fail(new WebhookNotFound())
 
-const settingsOf = Schema.decodeUnknownSync(WebhookSettings)
+const decodeSettings = Schema.decodeUnknownSync(WebhookSettings)
+
+/** All settings of an input; what it leaves out, or is null, has its default. */
+const settingsOf = (input: object): WebhookSettings =>
+  decodeSettings(Object.fromEntries(Object.entries(input).filter(([, value]) => value !== null)))
 
 /** All fields of a webhook; what the input leaves out has its default. */
 const fieldsOf = (input: WebhookInput): WebhookFields => ({
@@ -235,35 +255,13 @@ const fieldsOf = (input: WebhookInput): WebhookFields => ({
   settings: settingsOf(input)
 })
 
-/** The fields that a patch names, and all settings with those that it names. */
+/** The fields that a patch names, null for their defaults, and all settings with those that it names. */
 const patchOf = (input: WebhookPatch, current: WebhookSettings): WebhookUpdate => {
-  const {
-    uid,
-    name,
-    description,
-    metadata,
-    url,
-    eventTypes,
-    resources,
-    channels,
-    filter,
-    headers,
-    auth,
-    ...settings
-  } = input
+  const { settings: _, url, ...fields } = fieldsOf({ ...input, url: input.url ?? "" })
   return {
-    ...(uid === undefined ? {} : { uid }),
-    ...(name === undefined ? {} : { name }),
-    ...(description === undefined ? {} : { description }),
-    ...(metadata === undefined ? {} : { metadata }),
-    ...(url === undefined ? {} : { url }),
-    ...(eventTypes === undefined ? {} : { eventTypes }),
-    ...(resources === undefined ? {} : { resources }),
-    ...(channels === undefined ? {} : { channels }),
-    ...(filter === undefined ? {} : { filter }),
-    ...(headers === undefined ? {} : { headers }),
-    ...(auth === undefined ? {} : { auth }),
-    settings: settingsOf({ ...current, ...settings })
+    ...Object.fromEntries(Object.entries(fields).filter(([name]) => name in input)),
+    ...(input.url === undefined ? {} : { url }),
+    settings: settingsOf({ ...current, ...input })
   }
 }
 

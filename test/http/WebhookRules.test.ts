@@ -167,7 +167,6 @@ describe("The auth of a webhook", () => {
             ["/auth/scope", { ...auths.oauth2, scope: "a  b" }],
             ["/auth", { kind: "canary" }],
             ["/auth", "canary"],
-            ["/auth", null],
             ["/auth/password", { kind: "basic", username: "a" }],
             ["/auth/canary", { kind: "none", canary: 1 }],
             ["/auth/token", { kind: "bearer", token: { canary: 1 } }]

@@ -204,7 +204,7 @@ describe("/v1/webhooks", () => {
           [{ secret: "whsec_short" }, ["/secret"]],
           [{ secret: " whsec_short", signature: "hex" }, ["/secret"]],
           [{ status: "paused" }, ["/status"]],
-          [{ alertAt: null }, ["/alertAt"]]
+          [{ alertAt: 3 }, ["/alertAt"]]
         ]
         for (const [json, pointers] of wrong) {
           const answer = yield* create(json)
@@ -373,6 +373,114 @@ describe("/v1/webhooks", () => {
         assert.strictEqual((yield* call("GET", "/v1/webhooks/patched")).status, 404)
         const secret = yield* call("PATCH", path, { json: { secret: `whsec_${"A".repeat(32)}` } })
         assert.strictEqual(secret.json.errors[0].pointer, "/secret")
+      })
+    )
+
+    const everything = {
+      name: "n",
+      description: "d",
+      metadata: { a: "b" },
+      eventTypes: ["a.*"],
+      resources: [{ type: "a" }],
+      channels: ["c"],
+      filter: { a: { $gt: 1 } },
+      headers: { "X-A": "1", "X-Token": "t" },
+      auth: { kind: "bearer", token: "hidden" },
+      ordering: { by: "key", onExhausted: "park" },
+      rate: { limit: 5, perMs: 100 },
+      onFailure: { status_4xx: "pause" },
+      circuit: { failures: 3 },
+      retry: "quick",
+      timeoutMs: 1_000,
+      disableAfter: { failures: 3 },
+      alertAt: [4],
+      concurrency: 3,
+      signature: "svix",
+      traceHeaders: true
+    }
+
+    it.effect("takes back by PUT and PATCH what it answered, and then answers the same", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const made = yield* create({ ...everything, uid: "taken-back" })
+        const path = `/v1/webhooks/${made.json.id}`
+        yield* call("POST", `${path}/pause`)
+        const answer = (yield* call("GET", path)).json
+        for (const [method, at] of [
+          ["PUT", path],
+          ["PUT", "/v1/webhooks/taken-back"],
+          ["PATCH", path]
+        ] as const) {
+          const sent = yield* call(method, at, { json: answer })
+          assert.strictEqual(sent.status, 200, sent.text)
+          const after = (yield* call("GET", path)).json
+          assert.deepStrictEqual({ ...after, updatedAt: answer.updatedAt }, answer)
+        }
+        for (const wrong of [{ status: "enabled" }, { id: "wh_01h455vb4pex5vsknk084sn02q" }]) {
+          const sent = yield* call("PATCH", path, { json: wrong })
+          assert.strictEqual(sent.status, 422)
+          assert.strictEqual(sent.json.errors[0].pointer, `/${Object.keys(wrong)[0]}`)
+        }
+        const born = yield* create({ status: "paused" })
+        assert.deepStrictEqual(
+          [born.status, born.json.errors.map((error: { pointer: string }) => error.pointer)],
+          [422, ["/status"]]
+        )
+      })
+    )
+
+    it.effect("goes back by PATCH to the default of what is null, and keeps the rest", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const plain = (yield* create()).json
+        const path = `/v1/webhooks/${(yield* create(everything)).json.id}`
+        for (const name of Object.keys(everything)) {
+          const before = (yield* call("GET", path)).json
+          const sent = yield* call("PATCH", path, { json: { [name]: null } })
+          assert.strictEqual(sent.status, 200, `${name} ${sent.text}`)
+          assert.notDeepEqual(sent.json[name], before[name], name)
+          assert.deepStrictEqual(
+            sent.json,
+            { ...before, [name]: plain[name], updatedAt: sent.json.updatedAt },
+            name
+          )
+        }
+        assert.strictEqual((yield* call("PATCH", path, { json: { url: null } })).status, 422)
+      })
+    )
+
+    it.effect("names the place of each odd part of a setting, and what was expected there", () =>
+      Effect.gen(function* () {
+        const { call } = yield* Calls
+        const path = `/v1/webhooks/${(yield* create()).json.id}`
+        const before = (yield* call("GET", path)).json
+        for (const [json, pointer] of [
+          [{ ordering: { by: "key", onExhausted: "park", more: 1 } }, "/ordering/more"],
+          [{ ordering: { by: "key" } }, "/ordering/onExhausted"],
+          [{ rate: { limit: 1, perMs: 1, more: 1 } }, "/rate/more"],
+          [{ rate: { limit: 0, perMs: 1 } }, "/rate/limit"],
+          [{ onFailure: { status_2xx: "retry" } }, "/onFailure/status_2xx"],
+          [{ onFailure: { status_4xx: "never" } }, "/onFailure/status_4xx"],
+          [{ auth: { kind: "bearer", token: "t", more: 1 } }, "/auth/more"],
+          [{ auth: { kind: "basic", username: "a" } }, "/auth/password"],
+          [{ filter: { a: { $near: 1 } } }, "/filter/a/$near"],
+          [{ channels: ["a", ""] }, "/channels/1"],
+          [{ circuit: { more: 1 } }, "/circuit/more"]
+        ] as const) {
+          for (const method of ["PATCH", "PUT"] as const) {
+            const sent = yield* call(method, path, { json: { url: before.url, ...json } })
+            assert.strictEqual(sent.status, 422, sent.text)
+            assert.deepStrictEqual(
+              sent.json.errors.map((error: { pointer: string }) => error.pointer),
+              [pointer]
+            )
+          }
+        }
+        for (const auth of [5, "none", {}, { kind: "magic" }]) {
+          const { json } = yield* call("PATCH", path, { json: { auth } })
+          assert.match(json.errors[0].message, /^Expected an auth whose kind is none, basic/)
+        }
+        assert.deepStrictEqual((yield* call("GET", path)).json, before)
       })
     )
 
