@@ -255,7 +255,7 @@ export class MessagesApi extends HttpApiGroup.make("messages")
       headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
       payload: PublishBatchInput,
       success: BatchAnswer.pipe(HttpApiSchema.status(202)),
-      error: Overloaded
+      error: [IdempotencyConflict, Overloaded]
     })
       .middleware(JsonBody)
       .annotate(RequiredScope, "publish")
@@ -263,7 +263,7 @@ export class MessagesApi extends HttpApiGroup.make("messages")
       .annotate(
         OpenApi.Description,
         "Each message is accepted or refused on its own, with its index and the status that it would " +
-          "have had alone. The Idempotency-Key counts for each message by its place in the batch."
+          "have had alone. The Idempotency-Key counts for the batch as a whole: with another one it is 409."
       ),
     HttpApiEndpoint.get("list", "/", {
       query: {

@@ -6,7 +6,7 @@
  */
 import { Clock, Effect, Option, Result, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { HttpServerResponse } from "effect/http"
+import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Api } from "../api/Api.ts"
 import { Caller } from "../api/Authorization.ts"
 import { isRef } from "../api/Fields.ts"
@@ -27,6 +27,7 @@ import { MessageRepo } from "../store/MessageRepo.ts"
 import { reach } from "../telemetry/Failpoint.ts"
 import { destinationOf } from "./DestinationInput.ts"
 import * as Explanation from "./Explanation.ts"
+import { idempotencyOf } from "./Idempotency.ts"
 import { elements, scan, slice } from "./JsonSlice.ts"
 import { invalidAt, invalidInput } from "./RequestProblemsLayer.ts"
 import { unavailable } from "./StoreFaults.ts"
@@ -133,17 +134,25 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
         )
       })
 
-      const batch = Effect.fnUntraced(function* (key: string | null) {
+      const batch = Effect.fnUntraced(function* (
+        idempotencyKey: string | undefined,
+        request: HttpServerRequest.HttpServerRequest
+      ) {
         const { tenantId } = yield* Caller
         const body = yield* RequestBody
         const shape = batchShapeOf(body.json)
         if (Result.isFailure(shape)) return yield* invalidInput(shape.failure.issue)
         const texts = elements(body.slice("messages") ?? "[]")
+        const keyed = yield* idempotencyOf(idempotencyKey, request)
+        const key = keyed?.key ?? null
         const judged = yield* Effect.forEach(shape.success.messages, (value, index) =>
           Effect.result(draftAt(tenantId, { index, key, value, text: texts[index] ?? "null" }))
         )
         const drafts = judged.flatMap((one) => (Result.isSuccess(one) ? [one.success] : []))
-        const results = yield* publisher.publishAll(drafts)
+        const results = yield* publisher.publishAll(
+          drafts,
+          keyed === null ? undefined : { ...keyed, tenantId }
+        )
         reach("publish.batch_answering")
         let next = 0
         const data = judged.map((one, index) => {
@@ -162,7 +171,7 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
         .handleRaw("raw", ({ headers, query }) =>
           raw(query, headers["idempotency-key"] ?? null, headers["posthaste-webhook-secret"])
         )
-        .handleRaw("batch", ({ headers }) => batch(headers["idempotency-key"] ?? null))
+        .handleRaw("batch", ({ headers, request }) => batch(headers["idempotency-key"], request))
         .handleAll({
           list: Effect.fn("MessagesHandlers.list")(function* ({ query }) {
             const { tenantId } = yield* Caller

@@ -42,13 +42,15 @@ export class Publisher extends Context.Service<
     ) => Effect.Effect<Accepted, PublishRefusal | Overloaded | StoreError>
     /**
      * Publishes messages in one commit, each accepted or refused on its own; result i answers draft i.
-     * Fails for all of them when nothing could be written.
+     * Fails for all of them when nothing could be written, or when the key of the request came with
+     * another one before.
      */
     readonly publishAll: (
-      drafts: ReadonlyArray<Draft>
+      drafts: ReadonlyArray<Draft>,
+      request?: KeyedRequest
     ) => Effect.Effect<
       ReadonlyArray<Result.Result<Accepted, PublishRefusal>>,
-      Overloaded | StoreError
+      IdempotencyConflict | Overloaded | StoreError
     >
   }
 >()("posthaste/publish/Publisher") {
@@ -241,8 +243,15 @@ export class Publisher extends Context.Service<
         const countRefusal = (error: PublishRefusal | Overloaded | StoreError) =>
           Metric.update(Metrics.messagesRefused(codeOf(error)), 1)
 
-        const publishAll = Effect.fnUntraced(function* (drafts: ReadonlyArray<Draft>) {
+        const publishAll = Effect.fnUntraced(function* (
+          drafts: ReadonlyArray<Draft>,
+          request?: KeyedRequest
+        ) {
           const begunAt = clock.currentTimeNanosUnsafe()
+          if (request !== undefined) {
+            const id = yield* ids.nextMessage
+            yield* Effect.tapError(messages.claim({ ...request, id }), countRefusal)
+          }
           const found = drafts.some(({ destination }) => destination !== undefined)
             ? yield* Effect.forEach(drafts, toDestination, { concurrency: 16 })
             : none
@@ -329,6 +338,13 @@ export interface Draft {
   readonly deliverAt?: number | null
   /** Epoch milliseconds; see `Message`. */
   readonly expiresAt?: number | null
+}
+
+/** The idempotency key of a request for several messages, and the SHA-256 of that request. */
+export interface KeyedRequest {
+  readonly tenantId: TenantId
+  readonly key: string
+  readonly digest: Uint8Array
 }
 
 /** What an accepted message is answered with. */

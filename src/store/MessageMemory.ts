@@ -2,7 +2,7 @@
  * Messages in the Maps of MemoryTables. A step of it runs without a pause, so it needs no locks.
  */
 import { Effect, Option } from "effect"
-import type { Message } from "../domain/Message.ts"
+import { IdempotencyConflict, type Message } from "../domain/Message.ts"
 import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
 import { createdAt, MessageId, parse, type TenantId } from "../domain/TypeId.ts"
 import * as IdRange from "./IdRange.ts"
@@ -65,6 +65,23 @@ export const make = Effect.gen(function* () {
 
   return {
     insert: (batch: ReadonlyArray<Insertion>) => Effect.sync(() => batch.map(insertOne)),
+
+    claim: (use: {
+      readonly tenantId: TenantId
+      readonly key: string
+      readonly digest: Uint8Array
+      readonly id: MessageId
+    }) =>
+      Effect.suspend(() => {
+        const key = pairKey(use.tenantId, use.key)
+        const row = idempotency.get(key)
+        if (row !== undefined) {
+          return isSame(row, use.digest) ? Effect.void : Effect.fail(new IdempotencyConflict({}))
+        }
+        const { digest, id: resourceId } = use
+        idempotency.set(key, { digest, resourceId, createdAt: createdAt(resourceId) })
+        return Effect.void
+      }),
 
     find: (tenantId: TenantId, ref: string) =>
       Effect.sync(() => {

@@ -9,7 +9,7 @@ import { Context, Effect, Layer, Option, Schema } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
-import type { Message } from "../domain/Message.ts"
+import type { IdempotencyConflict, Message } from "../domain/Message.ts"
 import { type Decision, decode } from "../domain/Routing.ts"
 import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
 import {
@@ -23,6 +23,7 @@ import {
   type WebhookId
 } from "../domain/TypeId.ts"
 import { Uid } from "../domain/Webhook.ts"
+import * as IdempotencySql from "./IdempotencySql.ts"
 import * as IdRange from "./IdRange.ts"
 import * as MessageInsert from "./MessageInsert.ts"
 import * as MessageMemory from "./MessageMemory.ts"
@@ -39,6 +40,11 @@ export class MessageRepo extends Context.Service<
     readonly insert: (
       messages: NonEmptyReadonlyArray<NewMessage>
     ) => Effect.Effect<ReadonlyArray<InsertResult>, StoreError>
+    /**
+     * Claims the idempotency key of a request that publishes several messages. Passes when it was
+     * claimed by an equal request before, and fails when that was another one.
+     */
+    readonly claim: (use: KeyUse) => Effect.Effect<void, IdempotencyConflict | StoreError>
     /** Finds a tenant's message by id or uid, body included. */
     readonly find: (
       tenantId: TenantId,
@@ -94,6 +100,16 @@ export interface NewDelivery {
   readonly dueAt: number | null
   /** The key in whose order it stands at this webhook; only one that has a due time has one. */
   readonly orderingKey?: string | null
+}
+
+/** The use of an idempotency key by a request. */
+export interface KeyUse {
+  readonly tenantId: TenantId
+  readonly key: string
+  /** SHA-256 of the request. */
+  readonly digest: Uint8Array
+  /** Any message's: it says when the key was used, in epoch milliseconds by `createdAt`. */
+  readonly id: MessageId
 }
 
 /** What became of a message that was to be written. */
@@ -152,6 +168,20 @@ const make = Effect.gen(function* () {
       return messages.map(({ message }) => results.get(message.id) ?? inserted)
     },
     Effect.mapError(StoreError.from("MessageRepo.insert"))
+  )
+
+  const claim = Effect.fn("MessageRepo.claim")(
+    function* ({ digest, id, key, tenantId }: KeyUse) {
+      const at = new Date(createdAt(id))
+      yield* IdempotencySql.claim(sql, {
+        tenantId: toUuid(tenantId),
+        key,
+        digest,
+        resourceId: toUuid(id),
+        at
+      })
+    },
+    Effect.mapError(StoreError.from("MessageRepo.claim"))
   )
 
   /** Tells why messages were not written; leaves out those that nothing stands against any more. */
@@ -235,7 +265,7 @@ const make = Effect.gen(function* () {
     Effect.mapError(StoreError.from("MessageRepo.expireKeys"))
   )
 
-  return MessageRepo.of({ insert, find, list, decisions, expireKeys })
+  return MessageRepo.of({ insert, claim, find, list, decisions, expireKeys })
 })
 
 const inserted: InsertResult = { _tag: "Inserted" }

@@ -35,7 +35,7 @@ describe("The OpenAPI document", () => {
         "POST /v1/messages 202 400 401 403 404 409 413 415 422 500 503",
         "GET /v1/messages 200 401 403 404 422 500 503",
         "POST /v1/messages/raw 202 400 401 403 404 409 413 415 422 500 503",
-        "POST /v1/messages/batch 202 400 401 403 404 413 415 422 500 503",
+        "POST /v1/messages/batch 202 400 401 403 404 409 413 415 422 500 503",
         "GET /v1/messages/{id} 200 401 403 404 422 500 503",
         "GET /v1/messages/{id}/routing 200 401 403 404 422 500 503",
         "POST /v1/event-types 201 400 401 403 404 409 413 415 422 500 503",

@@ -2,12 +2,13 @@
  * What every MessageRepo does, wherever it keeps its messages: a function of the layer under test.
  */
 import { assert, type Vitest } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Effect, Option, Result } from "effect"
 import { TestClock } from "effect/testing"
 import type { Message } from "../../src/domain/Message.ts"
 import { decodeCursor, firstPage, type Page, type PageRequest } from "../../src/domain/Page.ts"
 import { createdAt, deliveryOf, type TenantId } from "../../src/domain/TypeId.ts"
 import { DeliveryQueue } from "../../src/store/DeliveryQueue.ts"
+import { Ids } from "../../src/store/Ids.ts"
 import { type MessageFilter, MessageRepo } from "../../src/store/MessageRepo.ts"
 import { type Draft, draft, publish, Retention, type Stage, tenantWith } from "./Stage.ts"
 
@@ -226,6 +227,29 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
       assert.strictEqual(yield* tagOf({ ...other, uid: "u1", idempotencyKey: "k2" }), "UidConflict")
       // Asked again under the same key, it is refused for the same reason.
       assert.strictEqual(yield* tagOf({ ...other, uid: "u1", idempotencyKey: "k2" }), "UidConflict")
+    })
+  )
+
+  it.effect("claim passes for the request that used a key first, and for no other one", () =>
+    Effect.gen(function* () {
+      const repo = yield* MessageRepo
+      const { tenant } = yield* tenantWith(0)
+      const id = yield* (yield* Ids).nextMessage
+      const claim = (key: string, request: string, tenantId = tenant) =>
+        Effect.map(
+          Effect.result(repo.claim({ tenantId, key, digest: Buffer.from(request.padEnd(32)), id })),
+          (result) => (Result.isSuccess(result) ? "passed" : result.failure._tag)
+        )
+      const both = yield* Effect.all([claim("k1", "a"), claim("k1", "b")], {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(both.sort(), ["IdempotencyConflict", "passed"])
+      assert.strictEqual(yield* claim("k2", "a"), "passed")
+      assert.strictEqual(yield* claim("k2", "a"), "passed")
+      assert.strictEqual(yield* claim("k2", "b"), "IdempotencyConflict")
+      assert.strictEqual(yield* claim("k2", "b", (yield* tenantWith(0)).tenant), "passed")
+      const { result } = yield* insertOne(tenant, { idempotencyKey: "k2", content: "c" })
+      assert.strictEqual(result._tag, "IdempotencyConflict")
     })
   )
 
