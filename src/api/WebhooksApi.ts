@@ -175,6 +175,7 @@ const answered = {
       description: "Read only: expected to be that of the webhook; pause and resume change it"
     })
   ),
+  adHoc: told,
   certificates: told,
   unreadable: told,
   disabledReason: told,
