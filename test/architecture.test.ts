@@ -75,7 +75,7 @@ const onlyFrom: ReadonlyArray<{
   {
     part: "src/dashboard/web/",
     from: ["src/dashboard/web/", "src/api/", "src/domain/"],
-    reason: "The dashboard's pages run in a browser and talk only through ApiClient."
+    reason: "The dashboard's pages run in a browser and talk only through the API's contract."
   },
   {
     part: "src/Operations.ts",
@@ -197,7 +197,7 @@ const rules: ReadonlyArray<Rule> = [
       "src/send/Lane.ts": `import { a } from "./Signer.ts"\nimport { b } from "../domain/Message.ts"`,
       "src/api/Api.ts": `import { a } from "../domain/Message.ts"`,
       "src/Engine.ts": `import { a } from "./publish/Publisher.ts"`,
-      "src/dashboard/web/Home.ts": `import { a } from "../../api/ApiClient.ts"`
+      "src/dashboard/web/Home.ts": `import type { A } from "../../api/ApiClient.ts"`
     },
     breaks: [
       { "src/send/Lane.ts": `import { a } from "../publish/Publisher.ts"` },
@@ -269,6 +269,33 @@ const rules: ReadonlyArray<Rule> = [
       { "src/store/Database.ts": `import type { PGlite } from "@electric-sql/pglite"` },
       { "src/Engine.ts": `const vector = await import("@electric-sql/pglite/vector")` },
       { "src/Server.ts": `import * as PgClient from "@effect/sql-pg/PgClient"` }
+    ]
+  },
+  {
+    id: "types-only-in-pages",
+    fact: "the dashboard's pages load nothing but each other",
+    check: ({ imports }) =>
+      imports
+        .filter(
+          ({ file, isType, target }) =>
+            covers("src/dashboard/web/", file) &&
+            !isType &&
+            !(target !== undefined && covers("src/dashboard/web/", target))
+        )
+        .map((found) =>
+          importing(
+            found,
+            "A browser gets the files of the folder as they are; only types may be from elsewhere."
+          )
+        ),
+    keeps: {
+      "src/dashboard/web/Home.ts": `import { a } from "./Dom.ts"\nimport type { B } from "../../api/Api.ts"`,
+      "src/dashboard/Dashboard.ts": `import { a } from "effect"`
+    },
+    breaks: [
+      { "src/dashboard/web/Home.ts": `import { a } from "../../api/Api.ts"` },
+      { "src/dashboard/web/Home.ts": `import { type A } from "../../domain/Message.ts"` },
+      { "src/dashboard/web/Home.ts": `import { Effect } from "effect"` }
     ]
   },
   {

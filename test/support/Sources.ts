@@ -19,6 +19,8 @@ export interface Import {
   /** The path in the sources if the specifier is relative. */
   readonly target: string | undefined
   readonly reexport: boolean
+  /** Whether nothing of it is left when the program runs. */
+  readonly isType: boolean
   readonly line: number
 }
 
@@ -59,6 +61,7 @@ export const importsOf = (file: string, text: string): ReadonlyArray<Import> => 
           ? path.posix.join(path.posix.dirname(file), specifier)
           : undefined,
         reexport: form.reexport,
+        isType: /^(?:import|export)\s+type\b/.test(match[0]),
         line: lineAt(text, match.index)
       })
     }

@@ -13,6 +13,7 @@ export const throughput = (minutes: Minutes): Child => {
   return el(
     "figure",
     { class: "chart" },
+    el("p", { id: "throughput" }, inWords(minutes)),
     el(
       "div",
       { class: "scale", "aria-hidden": "true" },
@@ -25,7 +26,7 @@ export const throughput = (minutes: Minutes): Child => {
         viewBox: `0 0 ${minutes.length * step} ${tall}`,
         preserveAspectRatio: "none",
         role: "img",
-        "aria-label": inWords(minutes)
+        "aria-labelledby": "throughput"
       },
       [0.25, 0.5, 0.75].map((part) =>
         svg("line", {
@@ -56,7 +57,7 @@ export const throughput = (minutes: Minutes): Child => {
 }
 
 /** Says what the chart shows. */
-export const inWords = (minutes: Minutes): string => {
+const inWords = (minutes: Minutes): string => {
   const sum = (of: (minute: Minutes[number]) => number) =>
     minutes.reduce((total, minute) => total + of(minute), 0)
   const attempts = sum((minute) => minute.attempts)

@@ -11,7 +11,7 @@ import { refreshed } from "./Poll.ts"
 import { to } from "./Route.ts"
 import * as Show from "./Show.ts"
 import { type Column, pager, table } from "./Table.ts"
-import { webhookName } from "./WebhookParts.ts"
+import { webhookField, webhookName } from "./WebhookParts.ts"
 
 export const deliveries: Screen = async (app) => {
   const { client, route } = app
@@ -36,13 +36,7 @@ export const deliveries: Screen = async (app) => {
         "Redeliver many"
       ),
       filters(app, [
-        {
-          name: "webhook",
-          label: "Webhook",
-          ...(webhooks.nextCursor === null
-            ? { choices: [["", "any"], ...chosen(names, webhook)] }
-            : { likely: [...names.keys()], placeholder: "id or uid" })
-        },
+        webhookField(webhooks, webhook),
         { name: "type", label: "Event type" },
         {
           name: "status",
@@ -112,12 +106,4 @@ const columns = (names: ReadonlyMap<string, string> | null): ReadonlyArray<Colum
     of: ({ nextAttemptAt, settledAt }) =>
       settledAt === null ? Show.due(nextAttemptAt) : Show.none()
   }
-]
-
-const chosen = (
-  names: ReadonlyMap<string, string>,
-  webhook: string | undefined
-): ReadonlyArray<readonly [string, string]> => [
-  ...names,
-  ...(webhook === undefined || names.has(webhook) ? [] : [[webhook, webhook] as const])
 ]

@@ -28,6 +28,11 @@ export const frame = (options: {
   const place = route.parts[0] ?? ""
   return [
     el(
+      "button",
+      { type: "button", class: "skip", onclick: () => document.querySelector("h1")?.focus() },
+      "Skip to the page"
+    ),
+    el(
       "header",
       { class: "top" },
       el(

@@ -17,39 +17,36 @@ export const overview: Screen = async (app) => ({
   body: [
     await refreshed(app, {
       everyMs: 5_000,
-      read: () => read(app),
-      show: ({ failing, hold, stats, stopped, webhooks }) => [
+      read: async () => {
+        const { client, isOperator } = app
+        const [stats, hold] = await Promise.all([client.stats(), isOperator ? client.hold() : null])
+        return { stats, hold }
+      },
+      show: ({ hold, stats }) => [
         holdBanner(app, hold),
-        webhooks === 0 && welcome,
         totals(stats),
         Show.section("The last hour", throughput(stats.throughput)),
-        el(
-          "div",
-          { class: "columns" },
-          Show.section("Backlog", backlog(stats)),
-          Show.section("Needs a look", troubled(failing, stopped))
-        )
+        Show.section("Backlog", backlog(stats))
       ]
-    })
+    }),
+    await refreshed(app, { everyMs: 20_000, read: () => webhooks(app), show: troubled })
   ]
 })
 
-const read = async ({ client, isOperator }: App) => {
-  const [stats, hold, disabled, paused, some] = await Promise.all([
-    client.stats(),
-    isOperator ? client.hold() : null,
+/** Reads the webhooks that are stopped, and those among the newest others that fail. */
+const webhooks = async ({ client }: App) => {
+  const [disabled, paused, enabled] = await Promise.all([
     client.webhooks({ status: "disabled", limit: shownMax }),
     client.webhooks({ status: "paused", limit: shownMax }),
     client.webhooks({ status: "enabled", limit: 250 })
   ])
+  const failing = enabled.data.filter(
+    ({ circuit, consecutiveFailures }) => consecutiveFailures > 0 || circuit.state !== "closed"
+  )
   return {
-    stats,
-    hold,
-    webhooks: disabled.data.length + paused.data.length + some.data.length,
-    stopped: [...disabled.data, ...paused.data],
-    failing: some.data.filter(
-      ({ circuit, consecutiveFailures }) => consecutiveFailures > 0 || circuit.state !== "closed"
-    )
+    count: disabled.data.length + paused.data.length + enabled.data.length,
+    troubled: [...disabled.data, ...paused.data, ...failing],
+    isAll: enabled.nextCursor === null
   }
 }
 
@@ -79,17 +76,18 @@ const holdBanner = ({ client, reload }: App, hold: Hold | null): Child =>
     })
   )
 
-const welcome = el(
-  "section",
-  { class: "card nothing" },
-  el("strong", {}, "No webhook yet"),
-  el("p", {}, "Register where messages shall go, then publish one."),
+const welcome = (): Child =>
   el(
-    "p",
-    {},
-    el("a", { class: "button main", href: to(["webhooks", "new"]) }, "Register a webhook")
+    "section",
+    { class: "card nothing" },
+    el("strong", {}, "No webhook yet"),
+    el("p", {}, "Register where messages shall go, then publish one."),
+    el(
+      "p",
+      {},
+      el("a", { class: "button main", href: to(["webhooks", "new"]) }, "Register a webhook")
+    )
   )
-)
 
 const totals = ({ attempts, deliveries }: Stats): Child =>
   el(
@@ -124,37 +122,34 @@ const backlog = ({ backlog: { ageMs, count, isCapped, nextDueAt } }: Stats): Chi
         ["Next one", Show.due(nextDueAt)]
       ])
 
-const troubled = (failing: ReadonlyArray<Webhook>, stopped: ReadonlyArray<Webhook>): Child =>
-  failing.length + stopped.length === 0
-    ? Show.nothing("All webhooks do well", "None is failing, paused or disabled.")
-    : el(
-        "ul",
-        { class: "rows" },
-        [...stopped, ...failing]
-          .slice(0, shownMax)
-          .map((webhook) =>
-            el(
-              "li",
-              {},
-              Show.link(to(["webhooks", webhook.id]), webhookName(webhook)),
-              el(
-                "span",
-                { class: "end" },
-                webhook.status === "enabled"
-                  ? [
-                      webhook.circuit.state !== "closed" && [
-                        Show.circuit(webhook.circuit.state),
-                        " "
-                      ],
-                      el(
-                        "span",
-                        { class: "bad" },
-                        Words.many(webhook.consecutiveFailures, "failure")
-                      ),
-                      " in a row"
-                    ]
-                  : Show.state(webhook.status)
-              )
-            )
-          )
+const troubled = (found: Awaited<ReturnType<typeof webhooks>>): Child =>
+  found.count === 0
+    ? welcome()
+    : Show.section(
+        "Needs a look",
+        found.troubled.length === 0
+          ? Show.nothing("All webhooks do well", "None is failing, paused or disabled.")
+          : el("ul", { class: "rows" }, found.troubled.slice(0, shownMax).map(trouble)),
+        found.troubled.length > shownMax &&
+          el("p", { class: "faint" }, `And ${Words.count(found.troubled.length - shownMax)} more.`),
+        !found.isAll &&
+          el("p", { class: "faint" }, "Of those enabled, the newest 250 were looked at.")
       )
+
+const trouble = (webhook: Webhook): Child =>
+  el(
+    "li",
+    {},
+    Show.link(to(["webhooks", webhook.id]), webhookName(webhook)),
+    el(
+      "span",
+      { class: "end" },
+      webhook.status === "enabled"
+        ? [
+            webhook.circuit.state !== "closed" && [Show.circuit(webhook.circuit.state), " "],
+            el("span", { class: "bad" }, Words.many(webhook.consecutiveFailures, "failure")),
+            " in a row"
+          ]
+        : Show.state(webhook.status)
+    )
+  )

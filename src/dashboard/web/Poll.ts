@@ -43,8 +43,10 @@ const follow = async <A>(
       const value = await read()
       if (app.signal.aborted) return
       const text = JSON.stringify(value)
-      if (text !== shown) keepingPlace(place, () => put(place, show(value)))
-      shown = text
+      if (text !== shown && !isSelecting(place)) {
+        keepingPlace(place, () => put(place, show(value)))
+        shown = text
+      }
       place.removeAttribute("data-stale")
       isDone = isFinal?.(value) ?? false
     } catch (error) {
@@ -56,7 +58,13 @@ const follow = async <A>(
   }
 }
 
-/** Redraws, and gives focus and opened parts back to what now stands in their place. */
+/** Tells whether somebody marks text there, to copy it. */
+const isSelecting = (place: HTMLElement): boolean => {
+  const selection = getSelection()
+  return selection !== null && !selection.isCollapsed && place.contains(selection.anchorNode)
+}
+
+/** Redraws, and gives focus, opened parts and what was said of actions to what now stands in their place. */
 const keepingPlace = (place: HTMLElement, draw: () => void) => {
   const opened = new Set([...place.querySelectorAll("details[open]")].map(({ id }) => id))
   const closed = new Set([...place.querySelectorAll("details:not([open])")].map(({ id }) => id))
@@ -64,7 +72,11 @@ const keepingPlace = (place: HTMLElement, draw: () => void) => {
   const all = [...place.querySelectorAll(focusable)]
   const index = active === null ? -1 : all.indexOf(active)
   const href = active?.getAttribute("href")
+  const outcomes = [...place.querySelectorAll(".outcome")]
   draw()
+  for (const [at, outcome] of [...place.querySelectorAll(".outcome")].entries()) {
+    outcome.replaceWith(outcomes[at] ?? outcome)
+  }
   for (const details of place.querySelectorAll("details")) {
     if (opened.has(details.id)) details.open = true
     if (closed.has(details.id)) details.open = false

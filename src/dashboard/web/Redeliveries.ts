@@ -14,6 +14,7 @@ import { refreshed } from "./Poll.ts"
 import { to } from "./Route.ts"
 import * as Show from "./Show.ts"
 import { type Column, pager, table } from "./Table.ts"
+import { webhookField } from "./WebhookParts.ts"
 import * as Words from "./Words.ts"
 
 export const redeliveries: Screen = async (app) => {
@@ -103,13 +104,7 @@ export const newRedelivery: Screen = async (app) => {
   const made: HTMLFormElement = form({
     does: "Count them first",
     children: [
-      field({
-        name: "webhook",
-        label: "Webhook",
-        value: asked["webhook"] ?? "",
-        placeholder: "all of them",
-        likely: webhooks.data.map(({ id }) => id)
-      }),
+      field(webhookField(webhooks, asked["webhook"])),
       field({ name: "type", label: "Event type", value: asked["type"] ?? "", placeholder: "all" }),
       field({
         name: "status",

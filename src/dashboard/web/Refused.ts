@@ -45,6 +45,11 @@ export const inWords = (problem: Problem): { readonly title: string; readonly te
         title: "This key may not do that",
         text: problem.detail ?? "It lacks the scope. Sign in with one that has it."
       }
+    case 404:
+      return {
+        title: problem.title,
+        text: problem.detail ?? "It may have been removed, or belongs to another tenant."
+      }
     case 429:
     case 503:
       return { title: problem.title, text: [problem.detail, wait].filter(Boolean).join(" ") }

@@ -1,13 +1,28 @@
 /**
  * How webhooks are called and how they stand, wherever they are shown.
  */
-import type { Webhook } from "./Client.ts"
+import type { Page, Webhook } from "./Client.ts"
 import { type Child, el } from "./Dom.ts"
+import type { Field } from "./Form.ts"
 import * as Show from "./Show.ts"
 import { many } from "./Words.ts"
 
 /** Names a webhook: by its name, its uid or where it leads. */
 export const webhookName = ({ name, uid, url }: Webhook): string => name ?? uid ?? url
+
+/** The field that chooses a webhook: from all of them, or by id where they are too many to list. */
+export const webhookField = (page: Page<Webhook>, chosen: string | undefined): Field => {
+  const all = page.data.map((one) => [one.id, webhookName(one)] as const)
+  const shared = { name: "webhook", label: "Webhook", value: chosen ?? "" }
+  if (page.nextCursor !== null) {
+    return { ...shared, likely: all.map(([id]) => id), placeholder: "id or uid" }
+  }
+  const isKnown = chosen === undefined || all.some(([id]) => id === chosen)
+  return {
+    ...shared,
+    choices: [["", "any"], ...all, ...(isKnown ? [] : [[chosen, chosen] as const])]
+  }
+}
 
 /** Says in words why the engine stopped a webhook. */
 export const stoppedBecause = ({ disabledReason }: Webhook): string | null =>
