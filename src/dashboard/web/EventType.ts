@@ -4,11 +4,11 @@
 import { actions } from "./Actions.ts"
 import type { App, Screen } from "./App.ts"
 import type { EventType } from "./Client.ts"
-import { ask } from "./Dialog.ts"
 import { type Child, el } from "./Dom.ts"
 import { announce } from "./Feedback.ts"
 import { field, form, mark, type Values } from "./Form.ts"
 import { fault } from "./JsonText.ts"
+import { removal } from "./Removal.ts"
 import { to } from "./Route.ts"
 import * as Show from "./Show.ts"
 
@@ -81,8 +81,9 @@ const links = ({ archived, name }: EventType): Child =>
     el("a", { class: "button", href: to(["messages"], { type: name }) }, "Messages of it")
   )
 
-const ending = ({ client, go, reload }: App, one: EventType): Child =>
-  Show.section(
+const ending = (app: App, one: EventType): Child => {
+  const { client, reload } = app
+  return Show.section(
     one.archived ? "Bring back or remove" : "Archive or remove",
     el(
       "p",
@@ -98,24 +99,16 @@ const ending = ({ client, go, reload }: App, one: EventType): Child =>
           reload()
         }
       },
-      {
-        label: "Remove",
-        kind: "danger",
-        run: async () => {
-          const isMeant = await ask({
-            title: "Remove this event type?",
-            text: "Its description, example and schema are gone then.",
-            does: "Remove it",
-            typed: one.name
-          })
-          if (!isMeant) return
-          await client.removeEventType(one.name)
-          announce("Removed.")
-          go(to(["event-types"]))
-        }
-      }
+      removal(app, {
+        what: "event type",
+        name: one.name,
+        text: "Its description, example and schema are gone then.",
+        remove: () => client.removeEventType(one.name),
+        next: to(["event-types"])
+      })
     )
   )
+}
 
 const typeForm = (
   one: EventType | null,

@@ -73,6 +73,8 @@ const navigate = async () => {
   leaving.abort()
   leaving = new AbortController()
   const { signal } = leaving
+  // A question belongs to the screen that asked it.
+  document.querySelector("dialog")?.close("no")
   const session = Session.read()
   if (session === null) return showSignIn(signal)
   const main = document.getElementById("main")

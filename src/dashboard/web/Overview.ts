@@ -6,6 +6,8 @@ import type { App, Screen } from "./App.ts"
 import { throughput } from "./Chart.ts"
 import type { Hold, Stats, Webhook } from "./Client.ts"
 import { type Child, el } from "./Dom.ts"
+import { announce } from "./Feedback.ts"
+import { field, form } from "./Form.ts"
 import { refreshed } from "./Poll.ts"
 import { to } from "./Route.ts"
 import * as Show from "./Show.ts"
@@ -29,7 +31,8 @@ export const overview: Screen = async (app) => ({
         Show.section("Backlog", backlog(stats))
       ]
     }),
-    await refreshed(app, { everyMs: 20_000, read: () => webhooks(app), show: troubled })
+    await refreshed(app, { everyMs: 20_000, read: () => webhooks(app), show: troubled }),
+    app.isOperator && emergency(app)
   ]
 })
 
@@ -71,6 +74,29 @@ const holdBanner = ({ client, reload }: App, hold: Hold | null): Child =>
       kind: "main",
       run: async () => {
         await client.release()
+        reload()
+      }
+    })
+  )
+
+const emergency = ({ client, reload }: App): Child =>
+  el(
+    "details",
+    { class: "card", id: "emergency" },
+    el("summary", {}, "Hold all sending"),
+    form({
+      does: "Hold all sending",
+      children: [
+        el(
+          "p",
+          {},
+          "Of all tenants, at once. Messages are accepted as ever and wait until you release them."
+        ),
+        field({ name: "reason", label: "Why", placeholder: "flood of duplicates" })
+      ],
+      run: async ({ reason }) => {
+        await client.holdAll(reason || null)
+        announce("All sending is held.")
         reload()
       }
     })

@@ -100,7 +100,7 @@ export const newRedelivery: Screen = async (app) => {
   const { client, route } = app
   const webhooks = await client.webhooks({ limit: 250 })
   const asked = route.query
-  const place = el("div", { "aria-live": "polite" })
+  const place = el("div", { class: "results", "aria-live": "polite" })
   const made: HTMLFormElement = form({
     does: "Count them first",
     children: [

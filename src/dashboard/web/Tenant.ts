@@ -3,15 +3,14 @@
  */
 import { actions } from "./Actions.ts"
 import type { Screen } from "./App.ts"
-import { ask } from "./Dialog.ts"
 import { el } from "./Dom.ts"
-import { announce } from "./Feedback.ts"
 import { keysPart } from "./KeysPart.ts"
+import { removal } from "./Removal.ts"
 import { to } from "./Route.ts"
 import * as Show from "./Show.ts"
 
 export const tenant: Screen = async (app) => {
-  const { client, go, isOperator, route } = app
+  const { client, isOperator, route } = app
   const one = await client.tenant(route.parts[1] ?? "")
   return {
     title: one.name,
@@ -36,22 +35,15 @@ export const tenant: Screen = async (app) => {
             {},
             "Its keys open nothing from now on, and what is owed to its webhooks is cancelled."
           ),
-          actions({
-            label: "Remove this tenant",
-            kind: "danger",
-            run: async () => {
-              const isMeant = await ask({
-                title: "Remove this tenant?",
-                text: "Its webhooks and keys cannot be brought back.",
-                does: "Remove it",
-                typed: one.uid
-              })
-              if (!isMeant) return
-              await client.removeTenant(one.id)
-              announce("Removed.")
-              go(to(["tenants"]))
-            }
-          })
+          actions(
+            removal(app, {
+              what: "tenant",
+              name: one.uid,
+              text: "Its webhooks and keys cannot be brought back.",
+              remove: () => client.removeTenant(one.id),
+              next: to(["tenants"])
+            })
+          )
         )
     ]
   }

@@ -11,7 +11,7 @@ import * as Words from "./Words.ts"
 
 /** Makes the part of the page. */
 export const trialPart = ({ client }: App, one: Webhook): HTMLElement => {
-  const place = el("div", { "aria-live": "polite" })
+  const place = el("div", { class: "results", "aria-live": "polite" })
   const choice = field({
     name: "testType",
     label: "Example of",

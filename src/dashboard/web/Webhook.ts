@@ -1,14 +1,14 @@
 /**
  * One webhook: how it does, what it is sent, and everything that can be done with it.
  */
-import { actions } from "./Actions.ts"
+import { type Action, actions } from "./Actions.ts"
 import type { App, Screen } from "./App.ts"
 import type { Delivery, Page, Webhook, WebhookStats } from "./Client.ts"
 import { deliveryList } from "./Deliveries.ts"
-import { ask } from "./Dialog.ts"
 import { type Child, el } from "./Dom.ts"
 import { announce } from "./Feedback.ts"
 import { refreshed } from "./Poll.ts"
+import { removal } from "./Removal.ts"
 import { to } from "./Route.ts"
 import { secretPart } from "./SecretPart.ts"
 import * as Show from "./Show.ts"
@@ -83,7 +83,7 @@ const health = (app: App, one: Webhook, stats: WebhookStats): Child => {
       ["Last success", Show.time(one.lastSuccessAt)],
       ["Last failure", Show.time(one.lastFailureAt)]
     ]),
-    actions(one.status === "enabled" ? pausing(app, one) : resuming(app, one))
+    actions(switching(app, one))
   )
 }
 
@@ -99,24 +99,18 @@ const inWords = (one: Webhook, { circuit }: WebhookStats): string => {
 
 const until = (at: string | null): Child => at !== null && [" until ", Show.time(at)]
 
-const pausing = ({ client, reload }: App, one: Webhook) => ({
-  label: "Pause",
-  run: async () => {
-    await client.pause(one.id)
-    announce("Paused.")
-    reload()
+const switching = ({ client, reload }: App, one: Webhook): Action => {
+  const isOn = one.status === "enabled"
+  return {
+    label: isOn ? "Pause" : "Resume",
+    kind: isOn ? undefined : "main",
+    run: async () => {
+      await (isOn ? client.pause(one.id) : client.resume(one.id))
+      announce(isOn ? "Paused." : "Resumed.")
+      reload()
+    }
   }
-})
-
-const resuming = ({ client, reload }: App, one: Webhook) => ({
-  label: "Resume",
-  kind: "main" as const,
-  run: async () => {
-    await client.resume(one.id)
-    announce("Resumed.")
-    reload()
-  }
-})
+}
 
 const recent = (app: App, one: Webhook, page: Page<Delivery>): Child =>
   el(
@@ -178,24 +172,17 @@ const settings = (one: Webhook): Child =>
     )
   )
 
-const ending = ({ client, go }: App, one: Webhook): Child =>
+const ending = (app: App, one: Webhook): Child =>
   Show.section(
     "Remove",
     el("p", {}, "What is still owed to it ends as cancelled. Its past deliveries stay to be read."),
-    actions({
-      label: "Remove this webhook",
-      kind: "danger",
-      run: async () => {
-        const isMeant = await ask({
-          title: "Remove this webhook?",
-          text: "It gets nothing more, and cannot be brought back.",
-          does: "Remove it",
-          typed: webhookName(one)
-        })
-        if (!isMeant) return
-        await client.removeWebhook(one.id)
-        announce("Removed.")
-        go(to(["webhooks"]))
-      }
-    })
+    actions(
+      removal(app, {
+        what: "webhook",
+        name: webhookName(one),
+        text: "It gets nothing more, and cannot be brought back.",
+        remove: () => app.client.removeWebhook(one.id),
+        next: to(["webhooks"])
+      })
+    )
   )
