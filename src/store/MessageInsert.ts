@@ -2,18 +2,28 @@
  * The statement that writes messages with all that they owe.
  *
  * ```
- *   idempotency keys ──► uids of what is left ──► messages of what is left ──► owed, waiting
+ *   fence ──► idempotency keys ──► uids of what is left ──► messages of what is left ──► owed, waiting
  * ```
  *
  * A message is written if and only if this statement took its key and its uid; the ids of the others
- * are answered. Of equal keys or uids in one batch the first one wins. A statement that finds a key
+ * are answered. Under another epoch than the engine's it writes nothing, and answers a row without an
+ * id: an engine that was frozen wakes with requests, and what it wrote for them nobody would hold. Of equal keys or uids in one batch the first one wins. A statement that finds a key
  * in the hands of another one waits for that one's commit, so keys and uids are taken in one order by
  * everybody: two batches never wait for each other.
  */
 import * as Routing from "../domain/Routing.ts"
 import { type DeliveryId, toUuid, type WebhookId } from "../domain/TypeId.ts"
 import type { Message } from "../domain/Message.ts"
-import { bytes, instants, ints, storable, storableOrNull, texts, uuids } from "./Parameters.ts"
+import {
+  bytes,
+  instants,
+  ints,
+  long,
+  storable,
+  storableOrNull,
+  texts,
+  uuids
+} from "./Parameters.ts"
 
 /** A message to be written: `MessageRepo.NewMessage`. */
 export interface Insertion {
@@ -30,8 +40,12 @@ export interface Insertion {
   }>
 }
 
-/** The statement for a batch: writes what can be written and answers the ids of what was not. */
+/**
+ * The statement for a batch under an engine's epoch: writes what can be written and answers the ids of
+ * what was not.
+ */
 export const statement = (
+  epoch: number,
   batch: ReadonlyArray<Insertion>
 ): readonly [text: string, parameters: ReadonlyArray<unknown>] => {
   const tenants = batch.map(({ message }) => toUuid(message.tenantId))
@@ -44,8 +58,11 @@ export const statement = (
   ]
   const special = batch.filter(isSpecial)
   return special.length === 0
-    ? [textOfPlain, parameters]
-    : [textOfAll, [...parameters, ...specialParameters(special), orderParameter(batch)]]
+    ? [textOfPlain, [...parameters, long(epoch)]]
+    : [
+        textOfAll,
+        [...parameters, ...specialParameters(special), orderParameter(batch), long(epoch)]
+      ]
 }
 
 /** Tells whether there is more to say about a message than about most. */
@@ -56,16 +73,23 @@ const isSpecial = ({ decisions, message }: Insertion): boolean =>
   message.deliverAt !== null ||
   message.expiresAt !== null
 
-/** `columns` are those that most messages leave null, `values` theirs, `special` joins the values. */
+/**
+ * `columns` are those that most messages leave null, `values` theirs, `join` joins the values; `epoch`
+ * is the last parameter.
+ */
 const textWith = (special: {
   readonly columns: string
   readonly values: string
   readonly join: string
   readonly order: { readonly column: string; readonly parameter: string }
+  readonly epoch: string
 }) => `
-with keyed as (
+with fence as materialized (
+  select from engine where only_row and epoch = ${special.epoch}
+), keyed as (
   insert into idempotency (tenant_id, key, digest, resource_id, created_at)
   select * from unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[], $5::timestamptz[])
+  where exists (select from fence)
   on conflict do nothing
   returning resource_id
 ), keyless as (
@@ -74,13 +98,15 @@ with keyed as (
   insert into message_uid (tenant_id, uid, digest, message_id)
   select * from unnest($6::uuid[], $7::text[], $8::bytea[], $9::uuid[])
     as n (tenant_id, uid, digest, id)
-  where n.id not in (select id from keyless)
+  where n.id not in (select id from keyless) and exists (select from fence)
   on conflict do nothing
   returning message_id
 ), rejected as (
   select id from keyless
   union all
   (select id from unnest($9::uuid[]) as n (id) except select message_id from named)
+  union all
+  select id from unnest($10::uuid[]) as m (id) where not exists (select from fence)
 ), written as (
   insert into message (id, tenant_id, type, uid, resource_type, resource_id, content_type, body,
     fan_out, created_at${special.columns})
@@ -102,14 +128,16 @@ with keyed as (
     as d (delivery_id, message_id, tenant_id, webhook_id, due_at${special.order.column})
   where message_id not in (select id from rejected)
 )
-select id from rejected`
+select id from rejected
+union all select null where not exists (select from fence)`
 
 // Most batches are of messages that say nothing special, and do not pay for those that do.
 const textOfPlain = textWith({
   columns: "",
   values: "",
   join: "",
-  order: { column: "", parameter: "" }
+  order: { column: "", parameter: "" },
+  epoch: "$29"
 })
 const textOfAll = textWith({
   columns: ", ordering_key, channels, deliver_at, expires_at, routing",
@@ -118,7 +146,8 @@ const textOfAll = textWith({
     left join unnest($29::uuid[], $30::text[], $31::text[], $32::timestamptz[], $33::timestamptz[],
       $34::text[]) as s (id, ordering_key, channels, deliver_at, expires_at, routing)
       on s.id = m.id`,
-  order: { column: ", ordering_key", parameter: ", $35::text[]" }
+  order: { column: ", ordering_key", parameter: ", $35::text[]" },
+  epoch: "$36"
 })
 
 type Uuids = ReadonlyArray<string>

@@ -8,6 +8,7 @@
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import { SqlClient } from "effect/sql/SqlClient"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import type { IdempotencyConflict, Message } from "../domain/Message.ts"
 import { type Decision, decode } from "../domain/Routing.ts"
@@ -28,6 +29,7 @@ import * as IdRange from "./IdRange.ts"
 import * as MessageInsert from "./MessageInsert.ts"
 import * as MessageMemory from "./MessageMemory.ts"
 import * as MessageRows from "./MessageRows.ts"
+import { Ownership } from "./Ownership.ts"
 import { instant, storableOrNull, texts, uuid, uuids } from "./Parameters.ts"
 import * as Scan from "./Scan.ts"
 import { StoreError } from "./StoreError.ts"
@@ -36,7 +38,10 @@ import { reach } from "../telemetry/Failpoint.ts"
 export class MessageRepo extends Context.Service<
   MessageRepo,
   {
-    /** Writes messages with their deliveries in one commit; result i answers message i. */
+    /**
+     * Writes messages with their deliveries in one commit; result i answers message i. Fails where
+     * another engine owns the deliveries.
+     */
     readonly insert: (
       messages: NonEmptyReadonlyArray<NewMessage>
     ) => Effect.Effect<ReadonlyArray<InsertResult>, StoreError>
@@ -140,15 +145,17 @@ export interface MessageFilter {
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient
+  const { epoch } = yield* Ownership
 
   /** Writes what can be written in one statement, and answers what was not. */
   const write = (messages: ReadonlyArray<NewMessage>) =>
-    Effect.map(
-      sql.unsafe<{ readonly id: string }>(...MessageInsert.statement(messages)),
+    Effect.flatMap(
+      sql.unsafe<{ readonly id: string | null }>(...MessageInsert.statement(epoch, messages)),
       (rejected) => {
-        if (rejected.length === 0) return none
-        const ids = new Set(rejected.map(({ id }) => fromUuid("message", id)))
-        return messages.filter(({ message }) => ids.has(message.id))
+        if (rejected.length === 0) return Effect.succeed(none)
+        if (rejected.some(({ id }) => id === null)) return fenced
+        const ids = new Set(rejected.map(({ id }) => id))
+        return Effect.succeed(messages.filter(({ message }) => ids.has(toUuid(message.id))))
       }
     )
 
@@ -267,6 +274,13 @@ const make = Effect.gen(function* () {
 
   return MessageRepo.of({ insert, claim, find, list, decisions, expireKeys })
 })
+
+/** Another engine took over: whoever publishes is to try again, there. */
+const fenced = Effect.fail(
+  new SqlError({
+    reason: new ConnectionError({ cause: new Error("another engine owns the deliveries") })
+  })
+)
 
 const inserted: InsertResult = { _tag: "Inserted" }
 const none: ReadonlyArray<NewMessage> = []

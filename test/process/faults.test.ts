@@ -128,7 +128,7 @@ describe("a service that is frozen while another stands by", () => {
     process.kill(pid(), "SIGSTOP")
     const frozenAt = performance.now()
     // What stands in its socket is read as soon as it wakes.
-    const late = Array.from({ length: 4 }, (_, i) => lateMessage(sleeper, i))
+    const late = Array.from({ length: 20 }, (_, i) => lateMessage(sleeper, i))
     await sleep(frozenMs)
     const admin = { dataDir: other.dataDir, databaseUrl }
     if (!isFull) await withStore(admin, (query) => query(endOwner))

@@ -64,6 +64,29 @@ export const suite = (it: Vitest.MethodsNonLive<Stage | SqlClient>) => {
     })
   )
 
+  it.effect("publishes nothing under another epoch, keys and uids included", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      const { tenant, webhook } = yield* tenantWith(1)
+      const count = Effect.map(
+        sql<{ readonly rows: bigint }>`
+          select (select count(*) from message) + (select count(*) from idempotency)
+            + (select count(*) from message_uid) + (select count(*) from owed) as rows`,
+        ([row]) => Number(row!.rows)
+      )
+      const before = yield* count
+      yield* sql`update engine set epoch = epoch + 1, holder = 'another'`
+      const drafts = [{ idempotencyKey: "fenced" }, { uid: "fenced" }, { orderingKey: "fenced" }]
+      for (const one of drafts) {
+        const error = yield* Effect.flip(publish(tenant, [webhook], one))
+        assert.isTrue(error.isRetryable)
+      }
+      yield* sql`update engine set epoch = epoch - 1`
+      assert.strictEqual(yield* count, before)
+      yield* publish(tenant, [webhook], drafts[0])
+    })
+  )
+
   it.effect("deliveries of several days are found where each day's partition keeps them", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient
