@@ -175,6 +175,111 @@ describe("the door of the service", () => {
     assert.isBelow(peak, 1_000 * 1_048_576)
     assert.isBelow(await healthMs(service.baseUrl), 1_000)
   }, 300_000)
+
+  it("refuses what comes faster than it can be written, and says when to come back", async () => {
+    const receiver = await openInbox()
+    cleanups.push(receiver.close)
+    const service = await started()
+    await service.call("POST", "/v1/webhooks", {
+      url: receiver.url,
+      eventTypes: ["flood.test"],
+      concurrency: 256
+    })
+    const before = residentBytes(service.pid())
+    let peak = 0
+    const watch = setInterval(() => {
+      peak = Math.max(peak, residentBytes(service.pid()))
+    }, 100)
+    const flood = await offer({
+      port: portOf(service.baseUrl),
+      connections: 900,
+      perSecond: 10_000,
+      lastsMs: scaled(1_500, 60_000),
+      body: JSON.stringify({ type: "flood.test", data: "x".repeat(100_000) })
+    })
+    await until(() => flood.accepted.every((id) => receiver.ids.has(id)))
+    clearInterval(watch)
+    const refusedMs = flood.refusedMs.toSorted((a, b) => a - b)
+    const p99 = refusedMs[Math.floor(refusedMs.length * 0.99)] ?? 0
+    console.log(
+      `flood: ${flood.sent} sent, ${flood.accepted.length} accepted and delivered, ` +
+        `${refusedMs.length} refused (p50 ${refusedMs[refusedMs.length >> 1]?.toFixed(0)} ms, ` +
+        `p99 ${p99.toFixed(0)} ms), RSS ${mib(before)} before, ${mib(peak)} at most`
+    )
+    assert.isAbove(flood.accepted.length, 0)
+    assert.isAbove(refusedMs.length, 0)
+    assert.strictEqual(flood.accepted.length + refusedMs.length, flood.sent)
+    assert.isBelow(peak, 1_000 * 1_048_576)
+    assert.isBelow(await healthMs(service.baseUrl), 1_000)
+  }, 300_000)
 })
+
+/** A load that is due at a rate, over more connections than a service can keep waiting. */
+interface Offer {
+  readonly port: number
+  readonly connections: number
+  readonly perSecond: number
+  readonly lastsMs: number
+  readonly body: string
+}
+
+/** Sends requests as they fall due, each on a connection that waits for no answer, and reads every answer. */
+const offer = async ({ body, connections, lastsMs, perSecond, port }: Offer) => {
+  const request = Buffer.from(
+    `POST /v1/messages HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${adminKey}\r\n` +
+      `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  )
+  const accepted: Array<string> = []
+  const refusedMs: Array<number> = []
+  const broken: Array<string> = []
+  let sent = 0
+  const lines = Array.from({ length: connections }, () => {
+    const sentAt: Array<number> = []
+    let received = ""
+    const socket = net.connect(port, "127.0.0.1")
+    socket.setEncoding("latin1")
+    socket.on("error", (error) => broken.push(String(error)))
+    socket.on("data", (chunk: string) => {
+      received += chunk
+      while (true) {
+        const end = received.indexOf("\r\n\r\n")
+        const length = Number(/content-length: (\d+)/i.exec(received.slice(0, end))?.[1])
+        if (end === -1 || received.length < end + 4 + length) return
+        const head = received.slice(0, end)
+        const text = received.slice(end + 4, end + 4 + length)
+        received = received.slice(end + 4 + length)
+        const at = sentAt.shift()
+        if (head.startsWith("HTTP/1.1 202 ")) accepted.push(JSON.parse(text).id)
+        else if (/^HTTP\/1\.1 (?:429|503) /.test(head) && /\r\nretry-after: \d+/i.test(head)) {
+          refusedMs.push(performance.now() - (at ?? 0))
+        } else broken.push(`${head}${text}`.slice(0, 300))
+      }
+    })
+    return { socket, sentAt }
+  })
+  await until(() => lines.every(({ socket }) => !socket.connecting))
+  const begunAt = performance.now()
+  for (let due = 0; performance.now() < begunAt + lastsMs; due = await later(begunAt, perSecond)) {
+    while (sent < due) {
+      const open = lines.filter(({ sentAt }) => sentAt.length === 0)
+      if (open.length === 0) break
+      for (const { sentAt, socket } of open) {
+        sentAt.push(performance.now())
+        socket.write(request)
+        sent++
+      }
+    }
+  }
+  await until(() => broken.length > 0 || lines.every(({ sentAt }) => sentAt.length === 0))
+  assert.deepStrictEqual(broken, [])
+  for (const { socket } of lines) socket.destroy()
+  return { sent, accepted, refusedMs }
+}
+
+/** Lets others come in, and answers how many requests are due by then. */
+const later = async (begunAt: number, perSecond: number): Promise<number> => {
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  return ((performance.now() - begunAt) / 1_000) * perSecond
+}
 
 const mib = (bytes: number): string => `${Math.round(bytes / 1_048_576)} MiB`
