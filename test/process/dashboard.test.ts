@@ -229,7 +229,7 @@ describe("The dashboard", () => {
     await browser.reads("Ledger")
   })
 
-  it("makes a tenant and a key that is shown once, and looks at the tenant with it", async () => {
+  it("makes a tenant and a key that is shown once, looks at the tenant with it, and revokes it", async () => {
     await signIn()
     await go("#/tenants")
     await browser.fill("uid", "acme")
@@ -255,12 +255,17 @@ describe("The dashboard", () => {
     await browser.press("Register")
     await browser.reads("This key may not do that")
     browser.complaints.splice(0)
+
+    const { json: keys } = await service.call("GET", "/v1/tenants/acme/keys")
+    await service.call("DELETE", `/v1/tenants/acme/keys/${keys.data[0].id}`)
+    await browser.run("location.hash = '#/messages'")
+    await browser.reads("This key opens nothing")
+    assert.strictEqual(await browser.run("sessionStorage.length"), 0)
   })
 })
 
 describe("Every screen", () => {
   it("fits a phone, and gives each control a name and each id once", async () => {
-    await browser.press("Sign out")
     await signIn()
     const { json: deliveries } = await service.call(
       "GET",
@@ -349,7 +354,6 @@ describe("What others wrote", () => {
     "stays text on every screen, whatever it is",
     { timeout: scaled(60_000, 600_000) },
     async () => {
-      await browser.press("Sign out")
       await signIn()
       const all = Array.from({ length: scaled(10, 100) }, (_, index) => {
         const one = payloads(`window.ran=${index}`)[index % 10] ?? ""

@@ -18,20 +18,35 @@ import type { SecretView, WebhookCreated, WebhookView } from "../../api/Webhooks
 import { type Problem, Refused } from "./Refused.ts"
 import type { Session } from "./Session.ts"
 
+/** A webhook, as JSON. */
 export type Webhook = typeof WebhookView.Encoded
+/** A webhook in numbers, as JSON. */
 export type WebhookStats = typeof WebhookStatsView.Encoded
+/** A message of a list, as JSON. */
 export type Message = typeof MessageView.Encoded
+/** A delivery of a list, as JSON. */
 export type Delivery = typeof DeliveryView.Encoded
+/** A delivery with its last attempt and in words, as JSON. */
 export type DeliveryFull = typeof DeliveryDetail.Encoded
+/** An attempt with its request and in words, as JSON. */
 export type Attempt = typeof AttemptDetail.Encoded
+/** A tenant in numbers, as JSON. */
 export type Stats = typeof StatsView.Encoded
+/** A type of the catalogue, as JSON. */
 export type EventType = typeof EventTypeView.Encoded
+/** A tenant, as JSON. */
 export type Tenant = typeof TenantView.Encoded
+/** A key without the key itself, as JSON. */
 export type Key = typeof KeyView.Encoded
+/** A bulk redelivery, as JSON. */
 export type Redelivery = typeof RedeliveryView.Encoded
+/** Why a webhook got a message or did not, as JSON. */
 export type Routing = typeof RoutingView.Encoded
+/** What came of an example, as JSON. */
 export type Tested = typeof WebhookTested.Encoded
+/** How far a connection came, as JSON. */
 export type Checked = typeof WebhookChecked.Encoded
+/** Whether all sending is held, as JSON. */
 export type Hold = typeof HoldView.Encoded
 
 /** A page of a list, and where its neighbours begin. */

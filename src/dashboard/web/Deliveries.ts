@@ -13,6 +13,7 @@ import * as Show from "./Show.ts"
 import { type Column, pager, table } from "./Table.ts"
 import { webhookField, webhookName } from "./WebhookParts.ts"
 
+/** Lists deliveries. */
 export const deliveries: Screen = async (app) => {
   const { client, route } = app
   const { cursor, message, status, statusCodeClass, type, webhook } = route.query

@@ -12,6 +12,7 @@ import { to } from "./Route.ts"
 import * as Show from "./Show.ts"
 import * as Words from "./Words.ts"
 
+/** Shows one delivery. */
 export const delivery: Screen = async (app) => {
   const { client, route } = app
   const id = route.parts[1] ?? ""

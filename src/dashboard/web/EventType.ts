@@ -12,6 +12,7 @@ import { removal } from "./Removal.ts"
 import { to } from "./Route.ts"
 import * as Show from "./Show.ts"
 
+/** Adds an event type. */
 export const newEventType: Screen = ({ client, go }) => {
   const made = typeForm(null, async (values) => {
     const added = await client.createEventType({ name: values["name"], ...inputOf(values) })
@@ -24,6 +25,7 @@ export const newEventType: Screen = ({ client, go }) => {
   })
 }
 
+/** Shows one event type. */
 export const eventType: Screen = async (app) => {
   const { client, route } = app
   const one = await client.eventType(route.parts[1] ?? "")

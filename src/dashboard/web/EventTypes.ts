@@ -10,6 +10,7 @@ import { to } from "./Route.ts"
 import * as Show from "./Show.ts"
 import { type Column, pager, table } from "./Table.ts"
 
+/** Lists the catalogue. */
 export const eventTypes: Screen = async (app) => {
   const { client, route } = app
   const [page, policy] = await Promise.all([

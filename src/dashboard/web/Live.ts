@@ -19,6 +19,7 @@ import * as Words from "./Words.ts"
 
 type Event = typeof StreamEvent.Encoded
 
+/** Follows what happens. */
 export const live: Screen = async (app) => {
   const list = el("ol", { class: "live", "aria-label": "What happened, newest first" })
   const standing = el("p", { class: "faint", role: "status" }, "Connecting…")

@@ -11,6 +11,7 @@ import { to } from "./Route.ts"
 import * as Show from "./Show.ts"
 import { type Column, table } from "./Table.ts"
 
+/** Shows one message. */
 export const message: Screen = async (app) => {
   const { client, route } = app
   const id = route.parts[1] ?? ""

@@ -12,6 +12,7 @@ import { to } from "./Route.ts"
 import * as Show from "./Show.ts"
 import { type Column, pager, table } from "./Table.ts"
 
+/** Lists messages. */
 export const messages: Screen = async (app) => {
   const { client, route } = app
   const { cursor, resourceId, resourceType, type } = route.query

@@ -14,6 +14,7 @@ import * as Show from "./Show.ts"
 import * as Words from "./Words.ts"
 import { webhookName } from "./WebhookParts.ts"
 
+/** Shows how things stand. */
 export const overview: Screen = async (app) => ({
   title: "Overview",
   body: [

@@ -9,6 +9,7 @@ import { fault } from "./JsonText.ts"
 import { to } from "./Route.ts"
 import { many } from "./Words.ts"
 
+/** Publishes a message. */
 export const publish: Screen = async ({ client, go, route }) => {
   const types = await client.eventTypes({ limit: 250 }).catch(() => ({ data: [] }))
   const example = types.data.find(({ name }) => name === route.query["type"])?.example

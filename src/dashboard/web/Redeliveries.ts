@@ -17,6 +17,7 @@ import { type Column, pager, table } from "./Table.ts"
 import { webhookField } from "./WebhookParts.ts"
 import * as Words from "./Words.ts"
 
+/** Lists bulk redeliveries. */
 export const redeliveries: Screen = async (app) => {
   const { client, route } = app
   return {
@@ -43,6 +44,7 @@ export const redeliveries: Screen = async (app) => {
   }
 }
 
+/** Shows one bulk redelivery. */
 export const redelivery: Screen = async (app) => {
   const { client, reload, route } = app
   const id = route.parts[1] ?? ""
@@ -96,6 +98,7 @@ export const redelivery: Screen = async (app) => {
   }
 }
 
+/** Counts what would be redelivered, and then redelivers it. */
 export const newRedelivery: Screen = async (app) => {
   const { client, route } = app
   const webhooks = await client.webhooks({ limit: 250 })

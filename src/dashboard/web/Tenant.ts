@@ -9,6 +9,7 @@ import { removal } from "./Removal.ts"
 import { to } from "./Route.ts"
 import * as Show from "./Show.ts"
 
+/** Shows one tenant. */
 export const tenant: Screen = async (app) => {
   const { client, isOperator, route } = app
   const one = await client.tenant(route.parts[1] ?? "")

@@ -11,6 +11,7 @@ import { to } from "./Route.ts"
 import * as Show from "./Show.ts"
 import { type Column, pager, table } from "./Table.ts"
 
+/** Lists tenants. */
 export const tenants: Screen = async (app) => {
   const { client, isOperator, route } = app
   const page = await client.tenants({ cursor: route.query["cursor"] })

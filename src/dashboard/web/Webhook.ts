@@ -16,6 +16,7 @@ import { trialPart } from "./TrialPart.ts"
 import * as Words from "./Words.ts"
 import { stoppedBecause, wanted, webhookName } from "./WebhookParts.ts"
 
+/** Shows one webhook. */
 export const webhook: Screen = async (app) => {
   const { client, route } = app
   const id = route.parts[1] ?? ""

@@ -11,6 +11,7 @@ import { to } from "./Route.ts"
 import * as Show from "./Show.ts"
 import { webhookName } from "./WebhookParts.ts"
 
+/** Registers a webhook. */
 export const newWebhook: Screen = async (app) => {
   const types = await typesOf(app)
   const form = webhookForm(null, types, async (input) => {
@@ -21,6 +22,7 @@ export const newWebhook: Screen = async (app) => {
   return { title: "Register a webhook", body: [el("section", { class: "card" }, form)] }
 }
 
+/** Changes a webhook. */
 export const changeWebhook: Screen = async (app) => {
   const { client, route } = app
   const id = route.parts[1] ?? ""

@@ -11,6 +11,7 @@ import * as Show from "./Show.ts"
 import { type Column, pager, table } from "./Table.ts"
 import { standing, wanted, webhookName } from "./WebhookParts.ts"
 
+/** Lists webhooks. */
 export const webhooks: Screen = async (app) => {
   const { client, route } = app
   const { cursor, q, status } = route.query
