@@ -41,6 +41,13 @@ export const publish: Screen = async ({ client, go, route }) => {
         { id: "envelope" },
         el("summary", {}, "Around it"),
         field({
+          name: "webhook",
+          label: "To this URL alone",
+          kind: "url",
+          placeholder: "https://example.com/hook",
+          hint: "And to no registered webhook. Empty: to every webhook that wants it."
+        }),
+        field({
           name: "uid",
           label: "uid",
           hint: "Your own id: publishing it again answers the first message."
@@ -68,11 +75,20 @@ export const publish: Screen = async ({ client, go, route }) => {
 
 /** Writes the request around the data, which is not parsed, so that no digit of it changes. */
 const written = (values: Readonly<Record<string, string>>, data: string): string => {
-  const { channels = "", deliverAt, expiresAt, orderingKey, resourceId, resourceType } = values
+  const {
+    channels = "",
+    deliverAt,
+    expiresAt,
+    orderingKey,
+    resourceId,
+    resourceType,
+    webhook
+  } = values
   const envelope = JSON.stringify({
     type: values["type"],
     ...(values["uid"] ? { uid: values["uid"] } : {}),
     ...(resourceType || resourceId ? { resource: { type: resourceType, id: resourceId } } : {}),
+    ...(webhook ? { webhook: { url: webhook } } : {}),
     ...(orderingKey ? { orderingKey } : {}),
     ...(channels ? { channels: channels.split(/[\s,]+/) } : {}),
     ...(deliverAt ? { deliverAt: utc(deliverAt) } : {}),

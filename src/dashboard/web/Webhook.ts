@@ -56,6 +56,8 @@ const health = (app: App, one: Webhook, stats: WebhookStats): Child => {
     { class: "card" },
     el("p", { class: "lead" }, Show.state(one.status), " ", inWords(one, stats)),
     reason !== null && el("p", { class: "advice" }, reason),
+    one.adHoc &&
+      el("p", { class: "faint" }, "It came with a message, and gets only those that name it."),
     one.unreadable.length > 0 &&
       el(
         "p",
@@ -157,6 +159,13 @@ const settings = (one: Webhook): Child =>
       ["Auth", one.auth.kind],
       ["Timeout", Words.length(one.timeoutMs)],
       ["At once", Words.many(one.concurrency, "attempt")],
+      [
+        "Order",
+        one.ordering !== "none" &&
+          (typeof one.ordering === "string" || one.ordering.onExhausted === "block"
+            ? "by ordering key; behind an exhausted one they wait"
+            : "by ordering key; past an exhausted one they go on")
+      ],
       [
         "Rate",
         one.rate !== null &&

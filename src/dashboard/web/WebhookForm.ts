@@ -48,9 +48,9 @@ const webhookForm = (
 ): HTMLFormElement => {
   const made: HTMLFormElement = form({
     does: webhook === null ? "Register" : "Change",
-    children: [fields(webhook, types).map((one) => field(one)), rest],
+    children: [fields(webhook, types).map((one) => field(one)), rest(webhook)],
     run: async (values) => {
-      const more = values["more"] ?? ""
+      const more = values["more"] === othersOf(webhook) ? "" : (values["more"] ?? "")
       const wrong = more === "" ? null : objectFault(more)
       mark(made, "more", wrong)
       if (wrong === null) await run({ ...inputOf(values, webhook), ...JSON.parse(more || "{}") })
@@ -108,22 +108,42 @@ const fields = (webhook: Webhook | null, types: ReadonlyArray<string>): Readonly
   { name: "description", label: "Description", value: webhook?.description ?? "" }
 ]
 
-const rest: Child = el(
-  "details",
-  { id: "more" },
-  el("summary", {}, "All other fields, as JSON"),
-  field({
-    name: "more",
-    label: "Fields",
-    kind: "json",
-    placeholder: '{"headers": {"x-team": "billing"}, "timeoutMs": 5000}',
-    hint: [
-      "Such as headers, auth, filter, channels, resources, signature, rate or circuit; what is said here ",
-      "wins. ",
-      el("a", { href: "/docs" }, "All fields are described"),
-      "."
-    ]
-  })
+const rest = (webhook: Webhook | null): Child =>
+  el(
+    "details",
+    { id: "more" },
+    el("summary", {}, "All other fields, as JSON"),
+    field({
+      name: "more",
+      label: "Fields",
+      kind: "json",
+      value: othersOf(webhook),
+      placeholder: '{"headers": {"x-team": "billing"}, "timeoutMs": 5000}',
+      hint: [
+        "Such as headers, auth, filter, channels, resources, signature, rate or circuit; what is said ",
+        "here wins, and null goes back to the default. What is masked stays as it is. ",
+        el("a", { href: "/docs" }, "All fields are described"),
+        "."
+      ]
+    })
+  )
+
+/** Writes the fields that have no place of their own in the form; nothing of a new webhook. */
+const othersOf = (webhook: Webhook | null): string =>
+  webhook === null
+    ? ""
+    : JSON.stringify(
+        Object.fromEntries(Object.entries(webhook).filter(([name]) => !elsewhere.has(name))),
+        null,
+        2
+      )
+
+/** What the form asks for by itself, and what nobody sets. */
+const elsewhere: ReadonlySet<string> = new Set(
+  (
+    "url name eventTypes format description id status adHoc certificates unreadable disabledReason " +
+    "consecutiveFailures lastSuccessAt lastFailureAt createdAt updatedAt"
+  ).split(" ")
 )
 
 /** What the common fields say, as the API wants it. A change clears what was emptied. */

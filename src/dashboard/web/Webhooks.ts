@@ -14,7 +14,7 @@ import { standing, wanted, webhookName } from "./WebhookParts.ts"
 /** Lists webhooks. */
 export const webhooks: Screen = async (app) => {
   const { client, route } = app
-  const { cursor, q, status } = route.query
+  const { adHoc, cursor, q, status } = route.query
   return {
     title: "Webhooks",
     body: [
@@ -30,17 +30,25 @@ export const webhooks: Screen = async (app) => {
             ["paused", "paused"],
             ["disabled", "disabled"]
           ]
+        },
+        {
+          name: "adHoc",
+          label: "Kind",
+          choices: [
+            ["", "registered"],
+            ["true", "came with messages"]
+          ]
         }
       ]),
       await refreshed(app, {
         everyMs: 10_000,
-        read: () => client.webhooks({ cursor, q, status }),
+        read: () => client.webhooks({ adHoc, cursor, q, status }),
         show: (page) => [
           table(
             "Webhooks",
             columns,
             page.data,
-            q === undefined && status === undefined
+            adHoc === undefined && q === undefined && status === undefined
               ? Show.nothing(
                   "No webhook yet",
                   "A webhook is a URL that gets the messages it wants, each one signed."

@@ -14,7 +14,7 @@ export const relative = (at: number, now: number): string => {
 /** Says how long something took or waits, such as `840 ms`, `1.2 s` or `3 min 20 s`. */
 export const length = (ms: number): string => {
   if (ms < 1_000) return `${Math.round(ms)} ms`
-  if (ms < 10_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`
+  if (ms < 10_000) return `${Math.floor(ms / 100) / 10} s`
   if (ms < minute) return `${Math.floor(ms / 1_000)} s`
   if (ms < hour) return two(ms, minute, "min", 1_000, "s")
   return ms < day ? two(ms, hour, "h", minute, "min") : two(ms, day, "d", hour, "h")
