@@ -298,7 +298,8 @@ export const settling = (world: World, node: Node, batch: ReadonlyArray<Settleme
     if (settlement.tries !== known.tries + 1) {
       bad("INV-05", `is try ${settlement.tries} after ${known.tries}`)
     }
-    decided(settlement, made, webhook.settings, bad)
+    const expiry = world.tables.messages.get(known.messageId)?.expiresAt ?? Infinity
+    decided(settlement, made, webhook.settings, expiry, bad)
   }
 }
 
@@ -307,6 +308,7 @@ const decided = (
   { attempt, tries }: Settlement,
   made: Request,
   settings: WebhookSettings,
+  expiry: number,
   bad: Bad
 ) => {
   const { answer } = made
@@ -336,8 +338,10 @@ const decided = (
   if (attempt.settled !== null || attempt.nextAt === null) return bad("INV-05", "ends too early")
   const now = attempt.startedAt + attempt.durationMs
   const asked = askedMs(answer, made)
-  const least = Math.max(delayMs * (1 - policy.jitter), asked)
-  const most = Math.max(delayMs * (1 + policy.jitter), asked)
+  // What has expired by then is looked at when it expires.
+  const expiresIn = Math.max(0, expiry - now)
+  const least = Math.min(Math.max(delayMs * (1 - policy.jitter), asked), expiresIn)
+  const most = Math.min(Math.max(delayMs * (1 + policy.jitter), asked), expiresIn)
   const waits = attempt.nextAt - now
   if (waits < Math.floor(least) - 1 || waits > Math.ceil(most) + 1) {
     bad("INV-05", `waits ${waits} ms, expected ${least} to ${most}`)
