@@ -33,6 +33,8 @@ export class Standby extends Context.Service<
               .writeHead(status, {
                 "content-type": type,
                 "cache-control": "no-store",
+                // Whoever asks again and again on one connection would hold up the end for ever.
+                ...(server.listening ? {} : { connection: "close" }),
                 ...(status === 503 ? { "retry-after": String(retryAfterSeconds) } : {})
               })
               .end(JSON.stringify(body))
