@@ -1,76 +1,66 @@
 /**
  * Kills the service at random moments while messages are published at full speed, starts it again,
- * and compares what was acknowledged with what a receiver got.
+ * and compares the books of producers, receivers and the store.
  */
 import { Random } from "effect"
 import * as Effect from "effect/Effect"
 import { afterAll, assert, describe, it } from "vitest"
-import { openInbox, until } from "../support/Inbox.ts"
-import { makeService, type Service } from "../support/Service.ts"
+import { registerHooks, settled } from "../support/Hooks.ts"
+import { until } from "../support/Inbox.ts"
+import { openLedger } from "../support/Ledger.ts"
+import { scaled } from "../support/Scale.ts"
+import { makeService } from "../support/Service.ts"
+import { withStore } from "../support/Store.ts"
 import { createDatabase } from "../support/TestDatabase.ts"
 
-const kills = Number(process.env["POSTHASTE_TEST_KILLS"] ?? 20)
-const publishers = 16
+const kills = Number(process.env["POSTHASTE_TEST_KILLS"] ?? scaled(20, 200))
+/** Messages between two kills: 200,000 in all at full size. */
+const messages = scaled(200, 1_050)
 /** A webhook's attempts at once by default, and those answered and not yet written down. */
 const inFlightMax = 10 + 256
 
 describe.each([
-  { ground: "PGlite", options: async () => ({}) },
-  { ground: "Postgres", options: async () => ({ databaseUrl: await createDatabase() }) }
-])("the service on $ground", ({ ground, options }) => {
-  const cleanups: Array<() => Promise<void>> = []
+  { ground: "PGlite", database: async () => undefined },
+  { ground: "Postgres", database: createDatabase }
+])("the service on $ground", ({ database, ground }) => {
+  const cleanups: Array<() => Promise<void> | void> = []
   afterAll(async () => {
-    for (const cleanup of cleanups) await cleanup()
+    for (const cleanup of cleanups.toReversed()) await cleanup()
   })
 
-  it(`loses no acknowledged message in ${kills} kills`, { timeout: 300_000 }, async () => {
-    const inbox = await openInbox()
-    cleanups.push(async () => inbox.close())
-    const service = await makeService(await options())
+  it(`loses no acknowledged message in ${kills} kills`, { timeout: 3_600_000 }, async () => {
+    const ledger = await openLedger()
+    cleanups.push(ledger.inbox.close)
+    const databaseUrl = await database()
+    const service = await makeService(databaseUrl === undefined ? {} : { databaseUrl })
     cleanups.push(service.remove)
     await service.start()
-    const created = await service.call("POST", "/v1/webhooks", { url: `${inbox.url}/hook` })
-    assert.strictEqual(created.status, 201)
+    await registerHooks(service, ledger)
 
-    const acknowledged = new Set<string>()
     for (let kill = 0; kill < kills; kill++) {
-      const publishing = publishUntilKilled(service, acknowledged)
-      const target = acknowledged.size + (await drawMessages())
-      await until(() => acknowledged.size >= target)
+      const publishing = ledger.flood(service, service.isRunning)
+      const target = ledger.acknowledged() + (await drawMessages())
+      await until(() => ledger.acknowledged() >= target)
       await service.end("SIGKILL")
       await publishing
       await service.start()
     }
-    await until(() => [...acknowledged].every((id) => inbox.ids.has(id)))
+    await ledger.repeat(service)
+    await until(() => ledger.missing().length === 0)
+    await settled(service, ledger)
+    await service.end("SIGTERM")
 
-    const duplicates = inbox.received.length - inbox.ids.size
-    assert.isAtLeast(acknowledged.size, kills * 10)
-    assert.isAtMost(duplicates, kills * inFlightMax)
+    const place = databaseUrl === undefined ? {} : { databaseUrl }
+    const figures = await withStore({ dataDir: service.dataDir, ...place }, (query) =>
+      ledger.judge(query, kills)
+    )
+    assert.isAtMost(figures.unrecorded, kills * inFlightMax)
     console.log(
-      `${ground}: ${kills} kills, ${acknowledged.size} acknowledged, 0 lost, ` +
-        `${inbox.ids.size} received, ${duplicates} duplicates`
+      `${ground}: ${kills} kills, ${figures.acknowledged} acknowledged, 0 lost, ` +
+        `${figures.received} received, ${figures.unrecorded} of them again`
     )
   })
 })
 
-/** Publishes over several connections at once until the service is gone. */
-const publishUntilKilled = async (service: Service, acknowledged: Set<string>) => {
-  let alive = true
-  const publish = async () => {
-    while (alive) {
-      try {
-        const answer = await service.call("POST", "/v1/messages", {
-          type: "order.placed",
-          data: { order: acknowledged.size, note: "x".repeat(500) }
-        })
-        if (answer.status === 202) acknowledged.add(answer.json.id)
-      } catch {
-        alive = false
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: publishers }, publish))
-}
-
 /** Draws after how many further messages the next kill comes. */
-const drawMessages = () => Effect.runPromise(Random.nextIntBetween(20, 400))
+const drawMessages = () => Effect.runPromise(Random.nextIntBetween(messages / 10, messages * 2))

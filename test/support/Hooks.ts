@@ -17,7 +17,7 @@ export const registerHooks = async (
     circuit: { failures: 1_000, openMs: 1_000, openMsMax: 1_000 }
   }
   const hooks = [
-    { uid: "plain", eventTypes: ["order.*", "aged.*"], headers: { "X-Own": "1" } },
+    { uid: "plain", eventTypes: ["order.*", "once.*", "aged.*"], headers: { "X-Own": "1" } },
     { uid: "flaky", eventTypes: ["order.*"] },
     { uid: "slow", eventTypes: ["slow.*"], concurrency: 2 },
     { uid: "ops", eventTypes: ["posthaste.*"] }

@@ -41,6 +41,8 @@ export interface Ledger {
   readonly publish: (service: Service, draft: Draft) => Promise<Entry>
   /** Publishes from four callers, some of it twice and some of it in batches, while `goesOn`. */
   readonly load: (service: Service, goesOn: () => boolean) => Promise<void>
+  /** Publishes as fast as it is answered, from sixteen callers, for one webhook, while `goesOn`. */
+  readonly flood: (service: Service, goesOn: () => boolean) => Promise<void>
   /** Publishes again, under their keys, what was never answered, and some that was. */
   readonly repeat: (service: Service) => Promise<void>
   /** Takes a message for acknowledged that came to the store in another way. */
@@ -73,6 +75,7 @@ export interface Figures {
 /** The paths that want a type, by its first word. */
 const wantedBy: Readonly<Record<string, ReadonlyArray<string>>> = {
   order: ["/plain", "/flaky"],
+  once: ["/plain"],
   slow: ["/slow"]
 }
 
@@ -93,6 +96,7 @@ export const openLedger = async (): Promise<Ledger> => {
   const wrong: Array<string> = []
   const secrets = new Map<string, string>()
   let refused = 0
+  let acknowledged = 0
 
   const receive = ({ body, headers, path }: Received) => {
     const id = String(headers["webhook-id"])
@@ -143,6 +147,7 @@ export const openLedger = async (): Promise<Ledger> => {
     if (entry.ids !== null && entry.ids.join() !== ids.join()) {
       wrong.push(`${entry.key} was answered with other ids the second time`)
     }
+    if (entry.ids === null) acknowledged++
     entry.ids = ids
   }
 
@@ -182,6 +187,13 @@ export const openLedger = async (): Promise<Ledger> => {
     }
     // Whoever meets the end of the service is done: what was not answered is repeated later.
     await Promise.allSettled([0, 1, 2, 3].map(call))
+  }
+
+  const flood: Ledger["flood"] = async (service, goesOn) => {
+    const call = async () => {
+      while (goesOn()) await publish(service, { type: "once.placed" })
+    }
+    await Promise.allSettled(Array.from({ length: 16 }, call))
   }
 
   const open = () => entries.filter(({ ids }) => ids === null)
@@ -273,10 +285,11 @@ export const openLedger = async (): Promise<Ledger> => {
     secrets,
     publish,
     load,
+    flood,
     repeat,
     adopt: (key, type, id) =>
       entries.push({ key, type, path: "", body: "", size: 1, must: true, ids: [id] }),
-    acknowledged: () => entries.filter(({ ids }) => ids !== null).length,
+    acknowledged: () => acknowledged,
     refused: () => refused,
     missing,
     judge
