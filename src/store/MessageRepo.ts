@@ -26,6 +26,7 @@ import {
 import { Uid } from "../domain/Webhook.ts"
 import * as IdempotencySql from "./IdempotencySql.ts"
 import * as IdRange from "./IdRange.ts"
+import { MemoryTables } from "./MemoryTables.ts"
 import * as MessageInsert from "./MessageInsert.ts"
 import * as MessageMemory from "./MessageMemory.ts"
 import * as MessageRows from "./MessageRows.ts"
@@ -82,7 +83,7 @@ export class MessageRepo extends Context.Service<
   /** Messages in the memory of this process. */
   static readonly layerMemory = Layer.effect(
     MessageRepo,
-    Effect.suspend(() => Effect.map(MessageMemory.make, MessageRepo.of))
+    Effect.suspend(() => makeMemory)
   )
 }
 
@@ -273,6 +274,19 @@ const make = Effect.gen(function* () {
   )
 
   return MessageRepo.of({ insert, claim, find, list, decisions, expireKeys })
+})
+
+const makeMemory = Effect.gen(function* () {
+  const messages = yield* MessageMemory.make
+  const { engine } = yield* MemoryTables
+  const { epoch } = yield* Ownership
+  return MessageRepo.of({
+    ...messages,
+    insert: (rows) =>
+      Effect.suspend(() => (engine.epoch === epoch ? messages.insert(rows) : fenced)).pipe(
+        Effect.mapError(StoreError.from("MessageRepo.insert"))
+      )
+  })
 })
 
 /** Another engine took over: whoever publishes is to try again, there. */

@@ -29,9 +29,13 @@ import {
 /** Notes what a commit of messages made. */
 export const inserted = (
   world: World,
+  node: Node,
   rows: ReadonlyArray<NewMessage>,
   results: ReadonlyArray<InsertResult>
-): void =>
+): void => {
+  if (isStale(world, node)) {
+    world.violated("INV-06", `n${node.number} accepted after another took over`)
+  }
   rows.forEach(({ deliveries, message }, i) => {
     if (results[i]?._tag !== "Inserted") return
     for (const { id, orderingKey, webhookId } of deliveries) {
@@ -51,6 +55,7 @@ export const inserted = (
       world.byPair.set(pairOf(message.id, webhookId), known)
     }
   })
+}
 
 /** Notes that a delivery was cancelled. */
 export const cancelled = (world: World, id: DeliveryId): void => {

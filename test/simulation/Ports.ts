@@ -141,7 +141,7 @@ export const make = (world: World, node: Node): Ports => {
           rows.map(({ message }) => message.id).join(" ")
         )(
           Effect.tap(messages.insert(rows), (results) =>
-            Effect.sync(() => Oracle.inserted(world, rows, results))
+            Effect.sync(() => Oracle.inserted(world, node, rows, results))
           )
         )
     }),

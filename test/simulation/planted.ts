@@ -34,6 +34,12 @@ export const planted: ReadonlyArray<Planted> = [
     instead: `      if (engine.epoch < epoch) {`
   },
   {
+    name: "accepts without a fence",
+    file: "src/store/MessageRepo.ts",
+    text: `engine.epoch === epoch ? messages`,
+    instead: `engine.epoch >= epoch ? messages`
+  },
+  {
     name: "a retry forgets its count",
     file: "src/settle/Settler.ts",
     text: `          const tries = delivery.tries + 1`,
