@@ -76,6 +76,7 @@ export interface Figures {
 const wantedBy: Readonly<Record<string, ReadonlyArray<string>>> = {
   order: ["/plain", "/flaky"],
   once: ["/plain"],
+  aged: ["/plain"],
   slow: ["/slow"]
 }
 
@@ -199,7 +200,8 @@ export const openLedger = async (): Promise<Ledger> => {
   const open = () => entries.filter(({ ids }) => ids === null)
 
   const repeat: Ledger["repeat"] = async (service) => {
-    for (const entry of entries.slice(-3)) await send(service, entry)
+    const published = entries.filter((entry) => entry.path !== "")
+    for (const entry of published.slice(-3)) await send(service, entry)
     while (open().length > 0) {
       for (const entry of open()) await send(service, entry)
     }
