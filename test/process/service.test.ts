@@ -159,7 +159,7 @@ describe("the service", () => {
     const { status, said } = command(["serve"], {
       POSTHASTE_DATABASE_URL: await createDatabase()
     })
-    assert.strictEqual(status, 1)
+    assert.strictEqual(status, 78)
     assert.notInclude(said.join(), "Migrated")
     assert.match(said.at(-1)!, /^POSTHASTE_SECRET_KEYS: /)
     const script = /node -p "(.*)"$/.exec(said.at(-1)!)?.[1]
@@ -250,7 +250,7 @@ describe("the service", () => {
       POSTHASTE_SECRET_KEYS: `new:${Buffer.alloc(32, 9).toString("base64")}`
     }
     const refused = command(["secrets", "rotate-keys"], env)
-    assert.strictEqual(refused.status, 1)
+    assert.strictEqual(refused.status, 75)
     assert.include(refused.said.join(), String(service.pid()))
     await service.end("SIGTERM")
     const { said, status } = command(["secrets", "rotate-keys"], env)
