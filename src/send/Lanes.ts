@@ -260,8 +260,8 @@ export class Lanes extends Context.Service<
           owed.filter(({ id, webhookId }) => lanes.get(webhookId)?.holds(id) !== true)
         )
 
-        /** Makes due what got lost between a commit and its lane, such as after an unknown commit. */
-        const sweep = Effect.gen(function* () {
+        /** Makes due what memory was to hold and does not, such as after an unknown commit. */
+        const recoverStrays = Effect.gen(function* () {
           const suspects = new Set((yield* strays).map(({ id }) => id))
           if (suspects.size === 0) return
           // One that was settled while the store was read is gone when it is read again.
@@ -269,6 +269,13 @@ export class Lanes extends Context.Service<
           const now = yield* Clock.currentTimeMillis
           yield* queue.park(lost, now)
           lost.forEach(({ webhookId }) => expect(webhookId, now))
+        })
+
+        /** Finds what got lost between a commit and its lane, be it owed or waiting. */
+        const sweep = Effect.gen(function* () {
+          yield* recoverStrays
+          const entries = yield* queue.agenda
+          entries.forEach(({ dueAt, webhookId }) => tell(webhookId, dueAt, false))
         })
         const sweepMs = options.sweepMs ?? 600_000
         const doubted = Latch.makeUnsafe()

@@ -177,6 +177,16 @@ describe("Lanes", () => {
       assert.deepStrictEqual(yield* arrived(url), [1])
     }).pipe(Effect.provide(overMemory(committingInSilence)), quiet)
   )
+
+  it.effect("deliver what waits in the store although the answer to its commit was lost", () =>
+    Effect.gen(function* () {
+      const engine = yield* TestEngine
+      yield* engine.webhook(url, { settings: { ordering: "key" } })
+      yield* Effect.flip(engine.publish("a.b", { n: 1 }, { orderingKey: "k" }))
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* arrived(url), [1])
+    }).pipe(Effect.provide(overMemory(committingInSilence)), quiet)
+  )
 })
 
 const overMemory = <A>(faulty: Layer.Layer<A, never, Stores>, options: Engine.EngineOptions = {}) =>
