@@ -246,5 +246,13 @@ export const planted: ReadonlyArray<Planted> = [
     file: "src/send/Agenda.ts",
     text: `Math.min(next - now, lookMs)`,
     instead: `next - now`
+  },
+  {
+    name: "what a commit with a lost answer left waiting is forgotten",
+    file: "src/send/Lanes.ts",
+    text: `          entries.forEach(({ dueAt, webhookId }) => tell(webhookId, dueAt, false))
+`,
+    instead: `          entries.forEach(() => {})
+`
   }
 ]

@@ -8,5 +8,9 @@ export const regressions: ReadonlyArray<{ readonly seed: number; readonly was: s
   { seed: 190, was: "A delivery that waited for its turn was sent although it had been cancelled" },
   { seed: 100, was: "One redelivered while its cancelled attempt was under way was forgotten" },
   { seed: 137, was: "Retention removed what blocks an ordering key, which nobody could free then" },
+  {
+    seed: 84,
+    was: "What a commit with a lost answer left waiting in the store lay there until a restart"
+  },
   { seed: 33, was: "Retries were late by as much as the clock was put forward" }
 ]
