@@ -291,7 +291,11 @@ export class Lanes extends Context.Service<
           }).pipe(
             Effect.catch((error) => {
               doubted.openUnsafe()
-              return log("sweep_waiting", { reason: error.message })
+              // A store that is away refuses at once: without a pause this would ask it all the time.
+              return Effect.andThen(
+                log("sweep_waiting", { reason: error.message }),
+                Effect.sleep(Math.min(sweepMs, 1_000))
+              )
             })
           )
         ).pipe(Effect.forkScoped)
