@@ -5,7 +5,7 @@
  * Nothing in it depends on the machine: time is a fake clock's, randomness the seed's, and the network
  * a script. The same seed tells the same lines.
  */
-import { Clock, Duration, Effect, Exit, Layer, Random, References, Scope } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Layer, Random, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { TenantId } from "../../src/domain/TypeId.ts"
 import * as Engine from "../../src/Engine.ts"
@@ -35,13 +35,26 @@ export interface Result {
   readonly lines: ReadonlyArray<string>
 }
 
-/** Lives through the history of a seed, in a clock of its own. */
+/** Lives through the history of a seed, in a clock of its own. One that cannot end breaks a promise. */
 export const run = (seed: number, keepsLines = false): Effect.Effect<Result> =>
   Effect.scoped(history(Plan.make(seed), keepsLines)).pipe(
+    Effect.catchCause((cause) => Effect.succeed(broken(seed, Cause.pretty(cause)))),
     Random.withSeed(seed),
     Effect.provideService(References.MinimumLogLevel, "None"),
     Effect.provide(TestClock.layer({ warningDelay: "20 seconds" }), { local: true })
   )
+
+/** The result of a history that did not come to its end. */
+export const broken = (seed: number, why: string): Result => ({
+  seed,
+  violations: [`END: ${why}`],
+  hash: 0,
+  spanMs: 0,
+  engines: 0,
+  messages: 0,
+  requests: 0,
+  lines: []
+})
 
 const history = Effect.fnUntraced(function* (plan: Plan.Plan, keepsLines: boolean) {
   const base = yield* TestClock.testClockWith(Effect.succeed)

@@ -2,7 +2,7 @@
  * Lives through many histories on several cores, each core taking the next seed when it is free.
  */
 import { Worker } from "node:worker_threads"
-import type { Result } from "./History.ts"
+import { broken, type Result } from "./History.ts"
 
 /** What a worker answers: the history of a seed, and its hash when it was lived through again. */
 export interface Answer {
@@ -23,12 +23,17 @@ export const run = async (options: {
   let goesOn = true
   await Promise.all(
     Array.from({ length: workers }, async () => {
-      const worker = new Worker(script)
+      let worker = new Worker(script)
       try {
         while (goesOn && next < from + seeds) {
           const seed = next++
           const answer = await ask(worker, seed)
-          if (goesOn) goesOn = onResult(answer)
+          if (answer === null) {
+            await worker.terminate()
+            worker = new Worker(script)
+          }
+          if (goesOn)
+            goesOn = onResult(answer ?? { result: broken(seed, "stands still"), again: null })
         }
       } finally {
         await worker.terminate()
@@ -37,12 +42,19 @@ export const run = async (options: {
   )
 }
 
-const ask = (worker: Worker, seed: number): Promise<Answer> =>
+/** Null when there is no answer for so long that the history turns in a circle. */
+const ask = (worker: Worker, seed: number): Promise<Answer | null> =>
   new Promise((resolve, reject) => {
-    worker.once("error", reject)
-    worker.once("message", (answer: Answer) => {
-      worker.removeListener("error", reject)
+    const late = setTimeout(() => end(null), answerMs)
+    const end = (answer: Answer | null) => {
+      clearTimeout(late)
+      worker.removeAllListeners()
       resolve(answer)
-    })
+    }
+    worker.once("error", reject)
+    worker.once("message", end)
     worker.postMessage(seed)
   })
+
+/** Many times as long as the longest history takes on a busy machine. */
+const answerMs = 60_000
