@@ -48,7 +48,8 @@ const ask = (worker: Worker, seed: number): Promise<Answer | null> =>
     const late = setTimeout(() => end(null), answerMs)
     const end = (answer: Answer | null) => {
       clearTimeout(late)
-      worker.removeAllListeners()
+      // Only ours: a worker hears its thread by listeners of its own.
+      worker.off("message", end).off("error", reject)
       resolve(answer)
     }
     worker.once("error", reject)
