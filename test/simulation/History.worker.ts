@@ -7,6 +7,9 @@ import { parentPort } from "node:worker_threads"
 import * as History from "./History.ts"
 import type { Answer } from "./Workers.ts"
 
+// Stores that are away for days fail thousands of times, and nobody reads where.
+Error.stackTraceLimit = 0
+
 const port = parentPort
 port?.on("message", async (seed: number) => {
   const result = await Effect.runPromise(History.run(seed))
