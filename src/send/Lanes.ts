@@ -42,8 +42,10 @@ import { AddressGuard } from "./AddressGuard.ts"
 import * as Agenda from "./Agenda.ts"
 import { Authenticator } from "./Authenticator.ts"
 import * as Lane from "./Lane.ts"
+import type { LaneContext, LaneOptions } from "./LaneContext.ts"
 import * as Memory from "./Memory.ts"
 import { Signer } from "./Signer.ts"
+import { storeRetries } from "./StoreRetries.ts"
 
 export class Lanes extends Context.Service<
   Lanes,
@@ -121,7 +123,7 @@ export class Lanes extends Context.Service<
             Metric.update(Metrics.deliveriesEnded.cancelled, cancelled.length)
           )
 
-        const context: Lane.LaneContext = {
+        const context: LaneContext = {
           queue,
           settler,
           clock,
@@ -142,9 +144,8 @@ export class Lanes extends Context.Service<
             attemptsLeft++
           },
           isHeld: () => held,
-          onLeave: (lane, backlogAt) => {
-            const { id } = lane.webhook()
-            if (lanes.get(id) === lane) lanes.delete(id)
+          onLeave: (id, backlogAt) => {
+            lanes.delete(id)
             if (backlogAt !== null) agenda.note(id, backlogAt)
           },
           onExpired: told,
@@ -191,7 +192,7 @@ export class Lanes extends Context.Service<
             ids.forEach((id) => lanes.get(id)?.expect(now, true))
           }).pipe(
             Effect.tapError((error) => log("due_waiting", { reason: error.message })),
-            Effect.retry(Lane.storeRetries),
+            Effect.retry(storeRetries),
             Effect.orDie,
             Effect.ensuring(Effect.sync(() => (rousing = false)))
           )
@@ -242,7 +243,7 @@ export class Lanes extends Context.Service<
             }
             reach("send.released")
             yield* log("hold_ended")
-            yield* Effect.retry(readAgenda, Lane.storeRetries).pipe(Effect.orDie)
+            yield* Effect.retry(readAgenda, storeRetries).pipe(Effect.orDie)
           })
         )
 
@@ -368,7 +369,7 @@ export class Lanes extends Context.Service<
 }
 
 /** The bounds and times of all lanes. */
-export interface LanesOptions extends Lane.LaneOptions, Memory.MemoryOptions {
+export interface LanesOptions extends LaneOptions, Memory.MemoryOptions {
   /** Attempts at once, over all webhooks, shared out evenly. 512 by default. */
   readonly inFlightMax?: number
   /** Attempts that this engine makes before it only keeps; 0 for one that only manages. No bound by

@@ -14,7 +14,7 @@ import { type NewRedelivery, RedeliveryRepo } from "../store/RedeliveryRepo.ts"
 import type { StoreError } from "../store/StoreError.ts"
 import { reach } from "../telemetry/Failpoint.ts"
 import { log } from "../telemetry/Log.ts"
-import { storeRetries } from "./Lane.ts"
+import { storeRetries } from "./StoreRetries.ts"
 import { Lanes } from "./Lanes.ts"
 
 export class Redeliveries extends Context.Service<

@@ -16,7 +16,7 @@ import { Ids } from "../store/Ids.ts"
 import { AddressGuard } from "./AddressGuard.ts"
 import { Authenticator } from "./Authenticator.ts"
 import type { HttpRequest, Inspected } from "./HttpSender.ts"
-import { notSent } from "./Lane.ts"
+import { notSent } from "./Attempts.ts"
 import { build } from "./Request.ts"
 import { Signer } from "./Signer.ts"
 

@@ -124,24 +124,20 @@ export const planted: ReadonlyArray<Planted> = [
   {
     name: "a hold does not hold",
     file: "src/send/Lane.ts",
-    text: `    context.isHeld()
-      ? Gate.closed`,
-    instead: `    context.isDraining()
-      ? Gate.closed`
+    text: `    context.isHeld() ? Gate.closed`,
+    instead: `    context.isDraining() ? Gate.closed`
   },
   {
     name: "what has expired is sent",
-    file: "src/send/Lane.ts",
+    file: "src/send/Attempts.ts",
     text: `  message.expiresAt !== null && message.expiresAt <= now`,
     instead: `  message.expiresAt !== null && message.expiresAt <= now - 60_000`
   },
   {
     name: "an order ignores retries",
-    file: "src/send/Lane.ts",
-    text: `            verdict._tag === "Delivered" ||
-`,
-    instead: `            verdict._tag === "Delivered" || verdict._tag === "Again" ||
-`
+    file: "src/send/Attempts.ts",
+    text: `            verdict._tag === "Delivered" || (`,
+    instead: `            verdict._tag === "Delivered" || verdict._tag === "Again" || (`
   },
   {
     name: "a commit of an order overtakes another",
@@ -153,7 +149,7 @@ export const planted: ReadonlyArray<Planted> = [
   },
   {
     name: "a cancelled delivery stays in the mailbox",
-    file: "src/send/Lane.ts",
+    file: "src/send/Mailbox.ts",
     text: `        return place.splice(at, 1).forEach(leave)`,
     instead: `        return`
   },
@@ -223,15 +219,15 @@ export const planted: ReadonlyArray<Planted> = [
   },
   {
     name: "a cancellation misses what is under way",
-    file: "src/send/Lane.ts",
+    file: "src/send/Mailbox.ts",
     text: `      else if (held.has(id)) dropped.add(id)
 `,
     instead: ``
   },
   {
     name: "what was sent again while it was under way is forgotten",
-    file: "src/send/Lane.ts",
-    text: `    if (dropped.delete(delivery.id)) expect(clock.currentTimeMillisUnsafe(), false)`,
+    file: "src/send/Mailbox.ts",
+    text: `    if (dropped.delete(delivery.id)) onMissed()`,
     instead: `    dropped.delete(delivery.id)`
   },
   {
