@@ -4,6 +4,7 @@
  */
 import { resolve } from "../../src/domain/RetryPolicy.ts"
 import type { DeliveryId } from "../../src/domain/TypeId.ts"
+import { askedMs } from "./Oracle.ts"
 import { isOpen, stateOf, webhookOf, type World } from "./World.ts"
 
 /** What holds at any time. */
@@ -135,7 +136,12 @@ export const deadlines = (world: World): ReadonlyMap<DeliveryId, number> => {
     const { circuitOpenUntil, throttledUntil } = webhook.health
     const { rate } = webhook.settings
     const paceMs = rate === null ? 0 : (open.length / rate.limit + 2) * rate.perMs
-    const opensAt = Math.max(now, circuitOpenUntil ?? 0, throttledUntil ?? 0)
+    // The store may have refused to write down what a receiver asked for.
+    const asked = world.requests.filter(
+      (made) => made.receiver === receiver && made.excuse !== null
+    )
+    const askedUntil = asked.map((made) => (made.answeredAt ?? 0) + askedMs(made))
+    const opensAt = Math.max(now, circuitOpenUntil ?? 0, throttledUntil ?? 0, ...askedUntil)
     const dueAt = (id: DeliveryId) => world.tables.waiting.get(id)?.dueAt ?? now
     const blocked = [...world.tables.blocked.values()].filter(
       ({ webhookId }) => webhookId === webhook.id

@@ -267,6 +267,7 @@ export const rotate = Effect.fnUntraced(function* (world: World, prng: Prng, rec
   const graceMs = prng.pick([0, 60_000, 3_600_000, 86_400_000])
   const wasSure = !receiver.unsure.has("secret")
   receiver.unsure.add("secret")
+  const wasAlone = beginning(world, `secret ${id}`)
   const from = world.now()
   const known = yield* call(
     world,
@@ -283,7 +284,7 @@ export const rotate = Effect.fnUntraced(function* (world: World, prng: Prng, rec
       return encode(key)
     })
   )
-  if (known?._tag !== "Answered" || !wasSure) return
+  if (!wasAlone() || known?._tag !== "Answered" || !wasSure) return
   receiver.unsure.delete("secret")
   for (const secret of receiver.secrets) {
     secret.until = Math.min(secret.until, from + graceMs)

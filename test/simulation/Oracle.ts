@@ -304,7 +304,7 @@ export const settling = (world: World, node: Node, batch: ReadonlyArray<Settleme
       bad("INV-05", `is try ${settlement.tries} after ${known.tries}`)
     }
     const expiry = world.tables.messages.get(known.messageId)?.expiresAt ?? Infinity
-    decided(settlement, made, webhook.settings, expiry, bad)
+    decided(settlement, made, webhook.settings, expiry, world.now(), bad)
   }
 }
 
@@ -314,6 +314,7 @@ const decided = (
   made: Request,
   settings: WebhookSettings,
   expiry: number,
+  now: number,
   bad: Bad
 ) => {
   const { answer } = made
@@ -341,15 +342,15 @@ const decided = (
     return
   }
   if (attempt.settled !== null || attempt.nextAt === null) return bad("INV-05", "ends too early")
-  const now = attempt.startedAt + attempt.durationMs
-  const asked = askedMs(answer, made)
+  // Decided after it was answered, when the clock may have been put forward since.
+  const from = made.answeredAt ?? attempt.startedAt
+  const asked = askedMs(made)
   // What has expired by then is looked at when it expires.
-  const expiresIn = Math.max(0, expiry - now)
-  const least = Math.min(Math.max(delayMs * (1 - policy.jitter), asked), expiresIn)
-  const most = Math.min(Math.max(delayMs * (1 + policy.jitter), asked), expiresIn)
-  const waits = attempt.nextAt - now
-  if (waits < Math.floor(least) - 1 || waits > Math.ceil(most) + 1) {
-    bad("INV-05", `waits ${waits} ms, expected ${least} to ${most}`)
+  const least = Math.min(from + Math.max(delayMs * (1 - policy.jitter), asked), expiry)
+  const most = Math.min(now + Math.max(delayMs * (1 + policy.jitter), asked), expiry)
+  if (attempt.nextAt < Math.floor(least) - 1 || attempt.nextAt > Math.ceil(most) + 1) {
+    const waits = [attempt.nextAt, least, most].map((at) => at - from)
+    bad("INV-05", `waits ${waits[0]} ms, expected ${waits[1]} to ${waits[2]}`)
   }
 }
 
@@ -421,13 +422,13 @@ const isNotSent = (answer: Answer): boolean =>
   "fault" in answer && (answer.fault === "proxy" || answer.fault === "crowd")
 
 /** The status that arrived in time. */
-const statusOf = (answer: Answer, { receiver }: Request): number | null =>
+const statusOf = (answer: Answer, { receiver }: Pick<Request, "receiver">): number | null =>
   "status" in answer && (answer.delayMs ?? 0) <= (receiver.plan.settings.timeoutMs ?? 15_000)
     ? answer.status
     : null
 
-/** How long the receiver asks to be left alone, in milliseconds. */
-const askedMs = (answer: Answer, made: Request): number =>
+/** How long the receiver of a request asks to be left alone, in milliseconds. */
+export const askedMs = ({ answer, ...made }: Request): number =>
   "status" in answer && statusOf(answer, made) !== null
     ? Math.min(Number(answer.headers?.["retry-after"] ?? 0) * 1_000, 86_400_000)
     : 0
