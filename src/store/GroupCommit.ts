@@ -13,7 +13,19 @@
  * Leaves to others: what a flush does, and retrying it. A caller that is interrupted leaves its item
  * in: the item is flushed and its result dropped.
  */
-import { Cause, Context, Duration, Effect, Exit, Schema, Scheduler, Tracer } from "effect"
+import {
+  Cause,
+  Clock,
+  Context,
+  Duration,
+  Effect,
+  Exit,
+  type Fiber,
+  Latch,
+  Schema,
+  Scheduler,
+  Tracer
+} from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type { Scope } from "effect/Scope"
 
@@ -39,6 +51,8 @@ export interface Options<A, B, E> {
   readonly pendingBytesMax?: number
   /** Flushes in flight at once. 2 by default. */
   readonly inFlightMax?: number
+  /** Items that make it worth to begin a flush beside others; fewer wait for their end. 1 by default. */
+  readonly besideMin?: number
   /** Items per flush. 200 by default. */
   readonly rowsMax?: number
   /** Bytes per flush, except that one larger item travels alone. 1 MiB by default. */
@@ -46,7 +60,13 @@ export interface Options<A, B, E> {
   /** What a refused caller is told to wait. 1 second by default. */
   readonly retryAfter?: Duration.Input
   /** How long a flush may take, and what its callers are told then. No bound by default. */
-  readonly bound?: { readonly after: Duration.Input; readonly unanswered: () => E }
+  readonly bound?: Bound<E>
+}
+
+/** How long a flush may take, and what its callers are told then. */
+export interface Bound<E> {
+  readonly after: Duration.Input
+  readonly unanswered: () => E
 }
 
 /** Reports that a bounded queue is full, or closing; HTTP answers 503 with `Retry-After`. */
@@ -67,6 +87,7 @@ export const make = Effect.fnUntraced(function* <A, B, E>(
   const { name, flush, sizeOf, pendingMax, bound } = options
   const pendingBytesMax = options.pendingBytesMax ?? 64 * 1_048_576
   const inFlightMax = options.inFlightMax ?? 2
+  const besideMin = options.besideMin ?? 1
   const rowsMax = options.rowsMax ?? 200
   const bytesMax = options.bytesMax ?? 1_048_576
   const retryAfter = Duration.fromInputUnsafe(options.retryAfter ?? "1 second")
@@ -77,23 +98,32 @@ export const make = Effect.fnUntraced(function* <A, B, E>(
   const runFork = Effect.runForkWith(Context.omit(Tracer.ParentSpan)(yield* Effect.context()))
   const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
 
+  const clock = yield* Clock.Clock
+  // Not the clock on the wall: that may be put forward.
+  const present = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const waiting: Array<Waiting<A, B, E>> = []
+  const flights = new Set<Flight<A, B, E>>()
+  const begun = Latch.makeUnsafe()
   let waitingBytes = 0
-  let inFlight = 0
   let late = 0
   let scheduled = false
   let closing = false
   let onDrained: (() => void) | undefined
 
+  const mayFlush = () =>
+    waiting.length > 0 &&
+    flights.size < inFlightMax &&
+    (flights.size === late || waiting.length >= besideMin)
+
   const schedule = () => {
-    if (scheduled || waiting.length === 0 || inFlight >= inFlightMax) return
+    if (scheduled || !mayFlush()) return
     scheduled = true
     dispatcher.scheduleTask(flushWaiting, 0)
   }
 
   const flushWaiting = () => {
     scheduled = false
-    while (waiting.length > 0 && inFlight < inFlightMax) flushBatch(takeBatch())
+    while (mayFlush()) flushBatch(takeBatch())
   }
 
   const takeBatch = (): Array<Waiting<A, B, E>> => {
@@ -110,34 +140,44 @@ export const make = Effect.fnUntraced(function* <A, B, E>(
   }
 
   const flushBatch = (batch: Array<Waiting<A, B, E>>) => {
-    inFlight++
     const [first, ...rest] = batch
     const items: NonEmptyReadonlyArray<A> = [first!.item, ...rest.map((entry) => entry.item)]
-    const flushing = runFork(Effect.suspend(() => flush(items)))
-    let isLate = false
-    const watching =
-      bound === undefined
-        ? undefined
-        : runFork(
-            Effect.andThen(
-              Effect.sleep(bound.after),
-              Effect.sync(() => {
-                isLate = true
-                late++
-                answer(name, batch, Exit.fail(bound.unanswered()))
-                if (late >= inFlightMax) refuseWaiting()
-                flushing.interruptUnsafe()
-              })
-            )
-          )
-    flushing.addObserver((exit) => {
-      watching?.interruptUnsafe()
-      inFlight--
-      if (isLate) late--
+    const fiber = runFork(Effect.suspend(() => flush(items)))
+    const flight = { batch, fiber, begunAt: present(), isLate: false }
+    flights.add(flight)
+    begun.openUnsafe()
+    fiber.addObserver((exit) => {
+      flights.delete(flight)
+      if (flight.isLate) late--
       schedule()
-      if (!isLate) answer(name, batch, exit)
-      if (closing && inFlight === 0 && waiting.length === 0) onDrained?.()
+      if (!flight.isLate) answer(name, batch, exit)
+      if (closing && flights.size === 0 && waiting.length === 0) onDrained?.()
     })
+  }
+
+  /** Waits for the flush that is out longest: one timer for however many come and go meanwhile. */
+  const watch = Effect.fnUntraced(function* ({ after, unanswered }: Bound<E>) {
+    const afterMs = Duration.toMillis(Duration.fromInputUnsafe(after))
+    while (true) {
+      begun.closeUnsafe()
+      const now = present()
+      let leftMs = Infinity
+      for (const flight of flights) {
+        if (flight.isLate) continue
+        const left = flight.begunAt + afterMs - now
+        if (left <= 0) giveUp(flight, unanswered())
+        else leftMs = Math.min(leftMs, left)
+      }
+      yield* leftMs === Infinity ? begun.await : Effect.sleep(leftMs)
+    }
+  })
+
+  const giveUp = (flight: Flight<A, B, E>, error: E) => {
+    flight.isLate = true
+    late++
+    answer(name, flight.batch, Exit.fail(error))
+    if (late >= inFlightMax) refuseWaiting()
+    flight.fiber.interruptUnsafe()
   }
 
   const refuseWaiting = () => {
@@ -145,10 +185,11 @@ export const make = Effect.fnUntraced(function* <A, B, E>(
     for (const entry of waiting.splice(0)) entry.resume(refused)
   }
 
+  if (bound !== undefined) yield* Effect.forkScoped(watch(bound))
   yield* Effect.addFinalizer(() =>
     Effect.callback<void>((resume) => {
       closing = true
-      if (inFlight === 0 && waiting.length === 0) return resume(Effect.void)
+      if (flights.size === 0 && waiting.length === 0) return resume(Effect.void)
       onDrained = () => resume(Effect.void)
     })
   )
@@ -172,6 +213,15 @@ export const make = Effect.fnUntraced(function* <A, B, E>(
       })
   }
 })
+
+/** A flush that is under way. Once it is late, its callers have been answered. */
+interface Flight<A, B, E> {
+  readonly batch: ReadonlyArray<Waiting<A, B, E>>
+  readonly fiber: Fiber.Fiber<ReadonlyArray<B>, E>
+  /** Milliseconds of the monotonic clock. */
+  readonly begunAt: number
+  isLate: boolean
+}
 
 interface Waiting<A, B, E> {
   readonly item: A
