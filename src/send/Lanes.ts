@@ -46,6 +46,7 @@ import type { LaneContext, LaneOptions } from "./LaneContext.ts"
 import * as Memory from "./Memory.ts"
 import { Signer } from "./Signer.ts"
 import { storeRetries } from "./StoreRetries.ts"
+import * as Sweep from "./Sweep.ts"
 
 export class Lanes extends Context.Service<
   Lanes,
@@ -256,50 +257,13 @@ export class Lanes extends Context.Service<
           yield* log("engine_recovered", { count: recovered })
         }
 
-        /** Reads what is owed in the store and held by nobody. */
-        const strays = Effect.map(queue.owed, (owed) =>
-          owed.filter(({ id, webhookId }) => lanes.get(webhookId)?.holds(id) !== true)
-        )
-
-        /** Makes due what memory was to hold and does not, such as after an unknown commit. */
-        const recoverStrays = Effect.gen(function* () {
-          const suspects = new Set((yield* strays).map(({ id }) => id))
-          if (suspects.size === 0) return
-          // One that was settled while the store was read is gone when it is read again.
-          const lost = (yield* strays).filter(({ id }) => suspects.has(id))
-          const now = yield* Clock.currentTimeMillis
-          yield* queue.park(lost, now)
-          lost.forEach(({ webhookId }) => expect(webhookId, now))
+        const sweep = yield* Sweep.make({
+          queue,
+          everyMs: options.sweepMs ?? 600_000,
+          holds: (webhookId, id) => lanes.get(webhookId)?.holds(id) === true,
+          onParked: expect,
+          onWaiting: (webhookId, dueAt) => tell(webhookId, dueAt, false)
         })
-
-        /** Finds what got lost between a commit and its lane, be it owed or waiting. */
-        const sweep = Effect.gen(function* () {
-          yield* recoverStrays
-          const entries = yield* queue.agenda
-          entries.forEach(({ dueAt, webhookId }) => tell(webhookId, dueAt, false))
-        })
-        const sweepMs = options.sweepMs ?? 600_000
-        const doubted = Latch.makeUnsafe()
-        yield* Effect.forever(
-          Effect.gen(function* () {
-            yield* Effect.timeoutOption(doubted.await, sweepMs)
-            // A store that lost its connection, or did not answer, may still be finishing what it was
-            // sent: it is given a while from when it answers again.
-            yield* queue.owed
-            yield* Effect.sleep(Math.min(sweepMs, 5_000))
-            doubted.closeUnsafe()
-            yield* sweep
-          }).pipe(
-            Effect.catch((error) => {
-              doubted.openUnsafe()
-              // A store that is away refuses at once: without a pause this would ask it all the time.
-              return Effect.andThen(
-                log("sweep_waiting", { reason: error.message }),
-                Effect.sleep(Math.min(sweepMs, 1_000))
-              )
-            })
-          )
-        ).pipe(Effect.forkScoped)
 
         yield* Effect.addFinalizer(() =>
           Effect.gen(function* () {
@@ -327,7 +291,7 @@ export class Lanes extends Context.Service<
             deliveries.forEach((delivery) => lanes.get(delivery.webhookId)?.release(delivery)),
           doubt: (deliveries) => {
             deliveries.forEach((delivery) => lanes.get(delivery.webhookId)?.release(delivery))
-            doubted.openUnsafe()
+            sweep.soon()
           },
           hand: (deliveries) =>
             deliveries.forEach((delivery) => lanes.get(delivery.webhookId)?.accept(delivery)),

@@ -24,7 +24,7 @@ export const planted: ReadonlyArray<Planted> = [
     name: "forgets deliveries of a commit whose answer was lost",
     file: "src/send/Lanes.ts",
     text: `            deliveries.forEach((delivery) => lanes.get(delivery.webhookId)?.release(delivery))
-            doubted.openUnsafe()`,
+            sweep.soon()`,
     instead: `            return`
   },
   {
@@ -185,9 +185,9 @@ export const planted: ReadonlyArray<Planted> = [
   },
   {
     name: "the sweep parks what is under way",
-    file: "src/send/Lanes.ts",
-    text: `          owed.filter(({ id, webhookId }) => lanes.get(webhookId)?.holds(id) !== true)`,
-    instead: `          owed.filter(({ id, webhookId }) => lanes.get(webhookId)?.holds(id) !== null)`
+    file: "src/send/Sweep.ts",
+    text: `    owed.filter(({ id, webhookId }) => !holds(webhookId, id))`,
+    instead: `    owed.filter(({ id, webhookId }) => !holds(webhookId, id) || id.length > 0)`
   },
   {
     name: "a settlement that the store could not take is dropped",
@@ -245,10 +245,10 @@ export const planted: ReadonlyArray<Planted> = [
   },
   {
     name: "what a commit with a lost answer left waiting is forgotten",
-    file: "src/send/Lanes.ts",
-    text: `          entries.forEach(({ dueAt, webhookId }) => tell(webhookId, dueAt, false))
+    file: "src/send/Sweep.ts",
+    text: `    entries.forEach(({ dueAt, webhookId }) => onWaiting(webhookId, dueAt))
 `,
-    instead: `          entries.forEach(() => {})
+    instead: `    entries.forEach(() => {})
 `
   }
 ]
