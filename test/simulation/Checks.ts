@@ -152,11 +152,11 @@ export const deadlines = (world: World): ReadonlyMap<DeliveryId, number> => {
         (other) => orderingKey !== null && other.orderingKey === orderingKey
       )
       const latest = Math.max(dueAt(id), ...before.map((other) => dueAt(other.id)))
-      found.set(id, Math.max(latest, opensAt) + slackMs + paceMs)
+      found.set(id, Math.max(latest, opensAt) + slackMs(world) + paceMs)
     }
   }
   return found
 }
 
-/** The sweep's ten minutes, and two for waits of a lane. */
-const slackMs = 12 * 60_000
+/** As long as the sweep may take to come by, and two minutes for waits of a lane. */
+const slackMs = ({ plan }: World): number => (plan.options.lanes?.sweepMs ?? 600_000) + 120_000

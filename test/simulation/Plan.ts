@@ -93,6 +93,8 @@ export const make = (seed: number): Plan => {
   const { chance, int, pick } = prng
   const enabled = new Set(kinds.filter(() => chance(35)))
   const spanMs = pick([10 * minute, hour, 6 * hour, 24 * hour, 80 * hour]) + int(0, 10 * minute)
+  // Looking around often makes days long, and finds no more in them.
+  const isLong = spanMs > 2 * hour
   const at = () => Math.floor(prng.next() * spanMs)
   const webhooks = Array.from({ length: chance(30) ? 1 : int(1, 20) }, (_, i) =>
     webhookOf(prng, i, spanMs, enabled)
@@ -119,7 +121,7 @@ export const make = (seed: number): Plan => {
     enginesMax: int(1, 4),
     faultsMax: int(0, 30),
     options: {
-      operations: { lookMs: spanMs > 2 * hour ? hour : 30_000 },
+      operations: { lookMs: isLong ? hour : 5 * minute },
       publisher: { pendingMax: pick([5, 100, 10_000]) },
       redeliveries: { perSecond: pick([1, 10, 500]), stepMax: pick([1, 3, 100]) },
       settler: {
@@ -135,7 +137,8 @@ export const make = (seed: number): Plan => {
         inFlightMax: pick([1, 4, 512]),
         heldMax: pick([3, 30, 20_000]),
         idleMs: pick([100, 5_000, minute]),
-        drainMs: pick([0, 5_000, 20_000])
+        drainMs: pick([0, 5_000, 20_000]),
+        sweepMs: isLong ? hour : 10 * minute
       }
     }
   }
