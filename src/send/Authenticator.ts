@@ -22,7 +22,7 @@ import { type HttpRequest, HttpSender, type Inspected, type Sent } from "./HttpS
 import * as OAuth2 from "./OAuth2.ts"
 import { noToken } from "./TokenRequest.ts"
 import { monotonicMs } from "./wire/Deadlines.ts"
-import type { TlsIdentity } from "./wire/Dial.ts"
+import type { TlsIdentity } from "./wire/TlsSessions.ts"
 
 /** Sends requests of webhooks. */
 export class Authenticator extends Context.Service<

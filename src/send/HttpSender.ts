@@ -11,7 +11,8 @@
  * only by requests to one origin under one client certificate and the same roots.
  *
  * Leaves to others: what an outcome means, and how many requests run at once. A request in flight
- * holds one socket; sockets that wait for a request are bounded here.
+ * holds one socket, and up to four while it is connected to a name with several addresses; sockets that
+ * wait for a request are bounded here.
  */
 import { Client } from "@effect/platform-node/Undici"
 import * as Clock from "effect/Clock"
@@ -28,7 +29,7 @@ import { log } from "../telemetry/Log.ts"
 import { AddressGuard } from "./AddressGuard.ts"
 import { Crowd } from "./wire/Crowd.ts"
 import * as Deadlines from "./wire/Deadlines.ts"
-import { Dial, type Stage, TlsSessions } from "./wire/Dial.ts"
+import { Dial, type Stage } from "./wire/Dial.ts"
 import {
   type Connection,
   Exchange,
@@ -41,6 +42,8 @@ import {
 import { IdleConnections } from "./wire/IdleConnections.ts"
 import * as Probe from "./wire/Probe.ts"
 import { type Egress, parse, Proxy } from "./wire/Proxy.ts"
+import type { RaceTime } from "./wire/Race.ts"
+import { TlsSessions } from "./wire/TlsSessions.ts"
 
 /** One request as it goes on the wire. */
 export type HttpRequest = WireRequest
@@ -122,8 +125,10 @@ const make = Effect.fnUntraced(function* (options: Required<HttpSenderOptions>) 
   const guard = yield* AddressGuard
   const clock = yield* Clock.Clock
   const proxy = options.proxy === null ? null : yield* watched(Redacted.value(options.proxy))
+  const deadlines = yield* Deadlines.make
+  const time: RaceTime = { clock, deadlines }
   const connections = yield* Effect.acquireRelease(
-    Effect.sync(() => new Connections(clock, options, proxy)),
+    Effect.sync(() => new Connections(time, options, proxy)),
     (connections) => Effect.sync(() => connections.close())
   )
 
@@ -143,7 +148,6 @@ const make = Effect.fnUntraced(function* (options: Required<HttpSenderOptions>) 
           })
       })
     )
-  const deadlines = yield* Deadlines.make
   const crowded = (request: HttpRequest, startedAt: number) =>
     Effect.sync(() => sent(clock, startedAt, inCrowd(request.url)))
   const context: ExchangeContext = { ...options, clock, deadlines, onNewConnection }
@@ -167,7 +171,7 @@ const make = Effect.fnUntraced(function* (options: Required<HttpSenderOptions>) 
       target: { ...targetOf(url), identity, addresses, proxy },
       timeoutMs: Math.max(1, timeoutMs - resolvedMs),
       certificates: options.certificates,
-      nowMs: () => Deadlines.monotonicMs(clock)
+      time
     })
     return { addresses: addresses.map(formatIp), resolvedMs, refusal: null, probed }
   })
@@ -214,7 +218,7 @@ const warningMs = 60_000
 /** The connections of one sender: those in use and those that wait. */
 class Connections {
   readonly idle: IdleConnections<ClientConnection>
-  readonly clock: Clock.Clock
+  readonly time: RaceTime
   readonly options: Required<HttpSenderOptions>
   readonly sessions: TlsSessions
   readonly proxy: Proxy | null
@@ -222,8 +226,8 @@ class Connections {
   readonly #open = new Set<ClientConnection>()
   #isClosed = false
 
-  constructor(clock: Clock.Clock, options: Required<HttpSenderOptions>, proxy: Proxy | null) {
-    this.clock = clock
+  constructor(time: RaceTime, options: Required<HttpSenderOptions>, proxy: Proxy | null) {
+    this.time = time
     this.options = options
     this.idle = new IdleConnections(options)
     this.sessions = new TlsSessions(options.certificates)
@@ -275,11 +279,11 @@ class ClientConnection implements Connection {
     addresses: ReadonlyArray<IpAddress>,
     address: string
   ) {
-    const { clock, options, proxy, sessions } = connections
+    const { options, proxy, sessions, time } = connections
     const { identity, url } = request
     this.origin = originOf(request)
     this.#connections = connections
-    this.#openedAt = Deadlines.monotonicMs(clock)
+    this.#openedAt = Deadlines.monotonicMs(time.clock)
     this.#address = address
     this.#dial = new Dial(
       {
@@ -289,7 +293,8 @@ class ClientConnection implements Connection {
         proxy,
         closed: (address) => this.#move(formatIp(address), url)
       },
-      sessions
+      sessions,
+      time
     )
     this.#client = new Client(url.origin, {
       connect: (_options, callback) => {
@@ -348,10 +353,11 @@ class ClientConnection implements Connection {
   }
 
   release(): void {
-    const { clock, idle, options } = this.#connections
+    const { idle, options, time } = this.#connections
     this.#leave()
     this.reused = true
-    if (Deadlines.monotonicMs(clock) - this.#openedAt > options.connectionAgeMaxMs) this.close()
+    const ageMs = Deadlines.monotonicMs(time.clock) - this.#openedAt
+    if (ageMs > options.connectionAgeMaxMs) this.close()
     else idle.put(this)
   }
 

@@ -17,7 +17,7 @@ import type { WebhookId } from "../domain/TypeId.ts"
 import { AddressGuard } from "./AddressGuard.ts"
 import { HttpSender } from "./HttpSender.ts"
 import { noToken, type NoToken, read, requestOf, type Token } from "./TokenRequest.ts"
-import type { TlsIdentity } from "./wire/Dial.ts"
+import type { TlsIdentity } from "./wire/TlsSessions.ts"
 
 /** A token, or what it means for an attempt that there is none. */
 export type TokenResult = Result.Result<Redacted.Redacted, NoToken>

@@ -5,31 +5,21 @@
  * Promises: nobody is asked for an address again, so what was judged is what is connected to; the
  * peer is compared with the approved addresses before the first byte is written; TLS is 1.2 or
  * later and its certificate is checked against the name in the URL, whatever the environment says;
- * no TLS session is resumed under another client certificate or other roots.
+ * no TLS session is resumed under another client certificate or other roots. Where there are several
+ * addresses, a dead one is passed over within 300 ms.
  *
  * Leaves to others: judging addresses (`AddressGuard`), deadlines and reuse (`HttpSender`).
  */
 import * as Equal from "effect/Equal"
 import * as NetAddress from "effect/net/NetAddress"
-import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
 import type { Outcome, TimedOut } from "../../domain/Attempt.ts"
 import type { Proxy } from "./Proxy.ts"
+import { Race, type RaceTime, type Way } from "./Race.ts"
+import type { TlsIdentity, TlsSessions } from "./TlsSessions.ts"
 import * as Tunnel from "./Tunnel.ts"
-
-/** What a TLS connection needs besides the usual: a client certificate, more roots, or both. */
-export interface TlsIdentity {
-  /** The same for the same contents, and another for others: connections are shared by it. */
-  readonly id: string
-  /** PEM. */
-  readonly certificate: string | undefined
-  /** PEM. */
-  readonly key: Redacted.Redacted | undefined
-  /** PEM: trusted besides the usual roots. */
-  readonly ca: string | undefined
-}
 
 /** Where a socket leads to. */
 export interface Target {
@@ -66,84 +56,21 @@ export class NotDialled extends Error {
   }
 }
 
-/** What the TLS handshakes of one sender share: trusted roots and sessions to resume. */
-export class TlsSessions {
-  readonly #certificates: ReadonlyArray<string>
-  readonly #context: Tls.SecureContext
-  readonly #contexts = new Map<string, Tls.SecureContext>()
-  readonly #sessions = new Map<string, Buffer>()
+const connecting = { noDelay: true, keepAlive: true } as const
 
-  /** Trusts the default roots and, where given, more certificates in PEM. */
-  constructor(certificates: ReadonlyArray<string>) {
-    this.#certificates = certificates
-    this.#context = this.#make(undefined)
-  }
-
-  /** Returns the context of an identity. Throws where TLS cannot use its certificate or key. */
-  contextOf(identity: TlsIdentity | undefined): Tls.SecureContext {
-    if (identity === undefined) return this.#context
-    const known = this.#contexts.get(identity.id)
-    const context = known ?? this.#make(identity)
-    keep(this.#contexts, contextsMax, identity.id, context)
-    return context
-  }
-
-  /** Returns the session to resume with a host and port, if there is one. */
-  get(key: string): Buffer | undefined {
-    return this.#sessions.get(key)
-  }
-
-  /** Keeps a session. */
-  set(key: string, session: Buffer): void {
-    keep(this.#sessions, sessionsMax, key, session)
-  }
-
-  #make(identity: TlsIdentity | undefined): Tls.SecureContext {
-    const { ca, certificate, key } = identity ?? {}
-    const more = ca === undefined ? this.#certificates : [...this.#certificates, ca]
-    return Tls.createSecureContext({
-      minVersion: "TLSv1.2",
-      ...(certificate === undefined || key === undefined
-        ? {}
-        : { cert: certificate, key: Redacted.value(key) }),
-      ...(more.length === 0 ? {} : { ca: [...Tls.getCACertificates("default"), ...more] })
-    })
-  }
-}
-
-/** Keeps a value under a key; the one that was kept or asked for longest ago makes room. */
-const keep = <A>(map: Map<string, A>, sizeMax: number, key: string, value: A): void => {
-  map.delete(key)
-  if (map.size >= sizeMax) {
-    for (const oldest of map.keys()) {
-      map.delete(oldest)
-      break
-    }
-  }
-  map.set(key, value)
-}
-
-const sessionsMax = 1_000
-/** Each may hold the usual roots once more, half a megabyte. */
-const contextsMax = 100
-
-/**
- * How long one of several addresses is tried before the next. Shorter than a second, one lost SYN
- * would count as a dead address.
- */
-const addressTimeoutMs = 1_000
-
-const connecting = {
-  autoSelectFamily: true,
-  autoSelectFamilyAttemptTimeout: addressTimeoutMs,
-  noDelay: true,
-  keepAlive: true
-} as const
+/** How long one address of a proxy is tried before its next: a lost SYN is sent again after a second. */
+const proxyAddressTimeoutMs = 1_000
 
 const timedOut: TimedOut = { _tag: "TimedOut", phase: "connect" }
 
 /** Takes the socket, or the error that stood in its way. */
 type Opened = (...result: [null, Net.Socket] | [Error, null]) => void
+
+/** A socket that leads to an approved address. */
+interface Reached {
+  readonly socket: Net.Socket
+  readonly address: NetAddress.IpAddress
+}
 
 /** Opens a socket once. */
 export class Dial {
@@ -152,19 +79,21 @@ export class Dial {
   brokenBy: Error | undefined
   readonly #target: Target
   readonly #sessions: TlsSessions
+  readonly #time: RaceTime
+  #race: Race<Reached> | undefined
   #socket: Net.Socket | undefined
-  #isCancelled = false
 
-  constructor(target: Target, sessions: TlsSessions) {
+  constructor(target: Target, sessions: TlsSessions, time: RaceTime) {
     this.#target = target
     this.#sessions = sessions
+    this.#time = time
   }
 
   /** Starts; `done` is called once with a socket or an error, and never after `cancel`. */
   open(done: Opened): void {
     const { proxy } = this.#target
     if (proxy === null) this.#connect(done)
-    else this.#throughProxy(proxy, this.#target.addresses, done)
+    else this.#throughProxy(proxy, done)
   }
 
   /** What it means that time runs out now, before a request could be written. */
@@ -177,9 +106,9 @@ export class Dial {
     return timedOut
   }
 
-  /** Closes the socket wherever it stands. */
+  /** Closes every socket wherever it stands. */
   cancel(): void {
-    this.#isCancelled = true
+    this.#race?.cancel()
     this.#socket?.destroy()
   }
 
@@ -187,29 +116,58 @@ export class Dial {
     return `${this.#target.host}:${this.#target.port}`
   }
 
+  /** Tries the approved addresses; `onFail` takes how each of them failed. */
+  #try(
+    wayTo: (address: NetAddress.IpAddress) => Way<Reached>,
+    onFail: (errors: ReadonlyArray<Error>) => void,
+    done: Opened
+  ): void {
+    const ways = alternating(this.#target.addresses).map(wayTo)
+    this.#race = new Race(this.#time, ways, (result) => {
+      if (Result.isFailure(result)) return onFail(result.failure)
+      this.#socket = result.success.socket
+      this.#finish(result.success, done)
+    })
+    this.#race.start()
+  }
+
   #connect(done: Opened): void {
+    this.#try(
+      (address) => this.#wayTo(address),
+      (errors) => done(joined(errors), null),
+      done
+    )
+  }
+
+  #wayTo(address: NetAddress.IpAddress): Way<Reached> {
     const { host, port } = this.#target
-    const socket = Net.connect({
-      host,
-      port,
-      lookup: this.#lookup,
-      ...connecting
-    })
-    this.#socket = socket
-    const fail = (error: Error) => done(error, null)
-    socket.once("error", fail)
-    socket.once("connect", () => {
-      socket.off("error", fail)
-      if (!this.#isApproved(socket.remoteAddress)) {
+    const family = NetAddress.isIpv4Address(address) ? 4 : 6
+    const answer = { address: NetAddress.formatIp(address), family }
+    return (ended) => {
+      const socket = Net.connect({
+        host,
+        port,
+        lookup: (_host, { all }, answered) =>
+          all ? answered(null, [answer]) : answered(null, answer.address, family),
+        ...connecting
+      })
+      const fail = (error: Error) => ended(Result.fail(error))
+      socket.once("error", fail)
+      socket.once("connect", () => {
+        socket.off("error", fail)
+        const peer = NetAddress.ipFromString(socket.remoteAddress ?? "")
+        if (Result.isSuccess(peer) && this.#isApproved(peer.success)) {
+          return ended(Result.succeed({ socket, address: peer.success }))
+        }
         socket.destroy()
-        return done(new PeerNotApproved(), null)
-      }
-      this.#finish(socket, NetAddress.ipFromStringUnsafe(socket.remoteAddress ?? ""), done)
-    })
+        ended(Result.fail(new PeerNotApproved()))
+      })
+      return () => void socket.destroy()
+    }
   }
 
   /** Goes on from a socket that leads to an address. */
-  #finish(socket: Net.Socket, address: NetAddress.IpAddress, done: Opened): void {
+  #finish({ address, socket }: Reached, done: Opened): void {
     const outcome = this.#target.closed(NetAddress.toCanonical(address))
     if (outcome !== null) {
       socket.destroy()
@@ -221,68 +179,88 @@ export class Dial {
   }
 
   /** Opens a tunnel to the first address that the proxy reaches. */
-  #throughProxy(
-    proxy: Proxy,
-    [address, ...others]: ReadonlyArray<NetAddress.IpAddress>,
-    done: Opened
-  ): void {
-    const { port } = this.#target
-    if (address === undefined) return done(new PeerNotApproved(), null)
+  #throughProxy(proxy: Proxy, done: Opened): void {
     this.stage = "proxy"
-    this.#toProxy(proxy, done, (socket) => {
-      this.stage = "tunnel"
-      const literal = NetAddress.formatIp(address)
-      const authority = `${literal.includes(":") ? `[${literal}]` : literal}:${port}`
-      Tunnel.ask(socket, proxy.address, authority, (tunnelled) => {
-        if (this.#isCancelled) return
-        if (tunnelled._tag === "Open") {
-          proxy.opened(this.#receiver)
-          return this.#finish(socket, address, done)
-        }
-        socket.destroy()
-        if (others.length > 0) return this.#throughProxy(proxy, others, done)
-        const detail =
-          tunnelled._tag === "Refused" ? `CONNECT answered ${tunnelled.status}` : tunnelled.detail
-        done(
-          new NotDialled(
-            proxy.refused(this.#receiver, detail, {
-              _tag: "Unreachable",
-              cause: "refused",
-              detail: `The egress proxy reached no ${this.#receiver} (${detail}).`
-            })
-          ),
-          null
+    const fail = (outcome: Outcome) => {
+      this.#race?.cancel()
+      done(new NotDialled(outcome), null)
+    }
+    this.#try(
+      (address) => this.#wayThrough(proxy, address, (detail) => fail(proxy.broke(detail))),
+      (errors) => {
+        const detail = errors.at(-1)?.message ?? "no address"
+        fail(
+          proxy.refused(this.#receiver, detail, {
+            _tag: "Unreachable",
+            cause: "refused",
+            detail: `The egress proxy reached no ${this.#receiver} (${detail}).`
+          })
         )
-      })
-    })
+      },
+      done
+    )
   }
 
-  #toProxy(proxy: Proxy, done: Opened, onOpen: (socket: Net.Socket) => void): void {
+  #wayThrough(
+    proxy: Proxy,
+    address: NetAddress.IpAddress,
+    onBroken: (detail: string) => void
+  ): Way<Reached> {
+    return (ended) =>
+      this.#toProxy(proxy, onBroken, (socket) => {
+        this.stage = "tunnel"
+        const literal = NetAddress.formatIp(address)
+        const authority = `${literal.includes(":") ? `[${literal}]` : literal}:${this.#target.port}`
+        Tunnel.ask(socket, proxy.address, authority, (tunnelled) => {
+          if (tunnelled._tag === "Open") {
+            proxy.opened(this.#receiver)
+            return ended(Result.succeed({ socket, address }))
+          }
+          socket.destroy()
+          const detail =
+            tunnelled._tag === "Refused" ? `CONNECT answered ${tunnelled.status}` : tunnelled.detail
+          ended(Result.fail(new Error(detail)))
+        })
+      })
+  }
+
+  /** Connects to the proxy; answers what closes the connection, after which nothing is reported. */
+  #toProxy(
+    proxy: Proxy,
+    onBroken: (detail: string) => void,
+    onOpen: (socket: Net.Socket) => void
+  ): () => void {
     const { host, port, secure } = proxy.address
+    const plain = Net.connect({
+      host,
+      port,
+      autoSelectFamily: true,
+      autoSelectFamilyAttemptTimeout: proxyAddressTimeoutMs,
+      ...connecting
+    })
+    let socket = plain
     const fail = (error: Error) => {
-      this.#socket?.destroy()
-      done(new NotDialled(proxy.broke("code" in error ? String(error.code) : error.name)), null)
+      socket.destroy()
+      onBroken("code" in error ? String(error.code) : error.name)
     }
-    const plain = Net.connect({ host, port, ...connecting })
-    this.#socket = plain
     plain.once("error", fail)
     plain.once("connect", () => {
       plain.off("error", fail)
       if (!secure) return onOpen(plain)
-      const socket = Tls.connect({
+      socket = Tls.connect({
         socket: plain,
         host,
         ...(Net.isIP(host) === 0 ? { servername: host } : {}),
         secureContext: this.#sessions.contextOf(undefined),
         rejectUnauthorized: true
       })
-      this.#socket = socket
       socket.once("error", fail)
       socket.once("secureConnect", () => {
         socket.off("error", fail)
         onOpen(socket)
       })
     })
+    return () => void socket.destroy()
   }
 
   #secure(plain: Net.Socket, done: Opened): void {
@@ -326,21 +304,34 @@ export class Dial {
     })
   }
 
-  readonly #lookup: Net.LookupFunction = (_host, options, callback) => {
-    const answers = this.#target.addresses.map((address) => ({
-      address: NetAddress.formatIp(address),
-      family: NetAddress.isIpv4Address(address) ? 4 : 6
-    }))
-    const [first] = answers
-    if (options.all || first === undefined) callback(null, answers)
-    else callback(null, first.address, first.family)
-  }
-
-  #isApproved(peer: string | undefined): boolean {
-    if (peer === undefined) return false
-    const parsed = NetAddress.ipFromString(peer)
-    if (Result.isFailure(parsed)) return false
-    const address = NetAddress.toCanonical(parsed.success)
+  #isApproved(peer: NetAddress.IpAddress): boolean {
+    const address = NetAddress.toCanonical(peer)
     return this.#target.addresses.some((approved) => Equal.equals(approved, address))
   }
+}
+
+/** Makes one error of those that each of several addresses ended with; its code is that of the first. */
+const joined = (errors: ReadonlyArray<Error>): Error => {
+  const [first = new PeerNotApproved(), ...others] = errors
+  if (others.length === 0) return first
+  const strange = errors.find((error) => error instanceof PeerNotApproved)
+  return (
+    strange ??
+    Object.assign(new AggregateError(errors), "code" in first ? { code: first.code } : {})
+  )
+}
+
+/** Puts addresses of both families in turns, the preferred one first (RFC 8305, section 4). */
+const alternating = (
+  addresses: ReadonlyArray<NetAddress.IpAddress>
+): ReadonlyArray<NetAddress.IpAddress> => {
+  const [first] = addresses
+  if (first === undefined) return []
+  const isFirst = NetAddress.isIpv4Address(first)
+  const preferred = addresses.filter((one) => NetAddress.isIpv4Address(one) === isFirst)
+  const others = addresses.filter((one) => NetAddress.isIpv4Address(one) !== isFirst)
+  return Array.from({ length: Math.max(preferred.length, others.length) }).flatMap((_, i) => [
+    ...preferred.slice(i, i + 1),
+    ...others.slice(i, i + 1)
+  ])
 }

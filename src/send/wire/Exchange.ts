@@ -14,8 +14,9 @@ import * as Effect from "effect/Effect"
 import type { Outcome, ResponseHeaders, TimedOut } from "../../domain/Attempt.ts"
 import { reach } from "../../telemetry/Failpoint.ts"
 import { type Deadlines, monotonicMs, type Timed } from "./Deadlines.ts"
-import type { Stage, TlsIdentity } from "./Dial.ts"
+import type { Stage } from "./Dial.ts"
 import { failureOf, reasonOf, unreachable } from "./Failure.ts"
+import type { TlsIdentity } from "./TlsSessions.ts"
 
 /** What is sent. */
 export interface WireRequest {

@@ -10,9 +10,12 @@ import { type ClientRequest, request as httpRequest } from "node:http"
 import { type DetailedPeerCertificate, TLSSocket } from "node:tls"
 import type { Outcome } from "../../domain/Attempt.ts"
 import { version } from "../../domain/Version.ts"
-import { Dial, type Target, TlsSessions } from "./Dial.ts"
+import { monotonicMs } from "./Deadlines.ts"
+import { Dial, type Target } from "./Dial.ts"
 import { timedOut } from "./Exchange.ts"
 import { failureOf } from "./Failure.ts"
+import type { RaceTime } from "./Race.ts"
+import { TlsSessions } from "./TlsSessions.ts"
 
 /** What is tried, and for how long. */
 export interface ProbeOptions {
@@ -21,8 +24,7 @@ export interface ProbeOptions {
   readonly timeoutMs: number
   /** Certificates in PEM that are trusted besides the default roots. */
   readonly certificates: ReadonlyArray<string>
-  /** Reads a monotonic clock, in milliseconds. */
-  readonly nowMs: () => number
+  readonly time: RaceTime
 }
 
 /** How far it came. Times are milliseconds since its begin, null for what was not reached. */
@@ -85,7 +87,7 @@ class Probe {
 
   constructor(options: ProbeOptions) {
     this.#options = options
-    this.#startedAt = options.nowMs()
+    this.#startedAt = monotonicMs(options.time.clock)
     this.#dial = new Dial(
       {
         ...options.target,
@@ -95,7 +97,8 @@ class Probe {
         }
       },
       // Fresh: a resumed session shows no chain of certificates.
-      new TlsSessions(options.certificates)
+      new TlsSessions(options.certificates),
+      options.time
     )
   }
 
@@ -148,7 +151,7 @@ class Probe {
   }
 
   #passedMs(): number {
-    return Math.round(this.#options.nowMs() - this.#startedAt)
+    return Math.round(monotonicMs(this.#options.time.clock) - this.#startedAt)
   }
 
   #reached() {

@@ -2,12 +2,16 @@
  * What a socket may be connected to, whoever lies about it.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
-import { Dial, PeerNotApproved, type Target, TlsSessions } from "../../../src/send/wire/Dial.ts"
+import * as Deadlines from "../../../src/send/wire/Deadlines.ts"
+import { Dial, PeerNotApproved, type Target } from "../../../src/send/wire/Dial.ts"
+import { TlsSessions } from "../../../src/send/wire/TlsSessions.ts"
 import * as Receiver from "../../support/Receiver.ts"
 
 const direct = { proxy: null, closed: () => null }
+const time = Effect.all({ clock: Clock.Clock, deadlines: Deadlines.make })
 
 const open = (
   target: Omit<Target, "addresses" | "proxy" | "closed">,
@@ -16,7 +20,8 @@ const open = (
   Effect.gen(function* () {
     const dial = new Dial(
       { ...target, ...direct, addresses: addresses.map(NetAddress.ipFromStringUnsafe) },
-      new TlsSessions([])
+      new TlsSessions([]),
+      yield* time
     )
     return yield* Effect.callback<Error | undefined>((resume) => {
       dial.open((error, socket) => {
@@ -34,6 +39,20 @@ describe("Dial", () => {
       assert.strictEqual(error, undefined)
       assert.strictEqual(accepted(), 1)
     })
+  )
+
+  it.live(
+    "goes on to the next address at once where nobody listens, and tells where nobody does",
+    () =>
+      Effect.gen(function* () {
+        const { port, accepted } = yield* Receiver.make()
+        const target = { host: "example.com", port, secure: false }
+        assert.strictEqual(yield* open(target, "127.0.0.2", "127.0.0.3", "127.0.0.1"), undefined)
+        assert.strictEqual(accepted(), 1)
+        const error = yield* open(target, "127.0.0.2", "127.0.0.3")
+        assert.instanceOf(error, AggregateError)
+        assert.propertyVal(error, "code", "ECONNREFUSED")
+      })
   )
 
   for (const secure of [false, true]) {
@@ -57,7 +76,8 @@ describe("Dial", () => {
       const addresses = [NetAddress.ipv4Loopback]
       const dial = new Dial(
         { host: "a", port, secure: false, ...direct, addresses },
-        new TlsSessions([])
+        new TlsSessions([]),
+        yield* time
       )
       let calls = 0
       dial.open(() => calls++)
