@@ -18,7 +18,8 @@ import { accepted, generated, refused, refusedUrls, targets } from "./Vectors.ts
 export interface Report {
   readonly creates: ReadonlyArray<{ readonly url: string; readonly status: number }>
   readonly updates: ReadonlyArray<{ readonly url: string; readonly status: number }>
-  readonly generated: { readonly tried: number; readonly refused: number }
+  /** `decoys` name the decoy alone: what follows it is a path or a query. */
+  readonly generated: { readonly tried: number; readonly refused: number; readonly decoys: number }
   readonly attempts: ReadonlyArray<Tried>
   readonly names: ReadonlyArray<Tried>
   readonly rebinding: {
@@ -275,7 +276,11 @@ const main = async (flips: number, generatedMax: number): Promise<Report> => {
   return {
     creates,
     updates,
-    generated: { tried: some.length, refused: refusals },
+    generated: {
+      tried: some.length,
+      refused: refusals,
+      decoys: some.filter((url) => /^https:\/\/example\.com[/?]/.test(url)).length
+    },
     attempts,
     names,
     rebinding: {

@@ -97,8 +97,9 @@ describe("the service among canaries", () => {
     assert.lengthOf(report.creates, bad.size + accepted.length)
     for (const { status, url } of report.updates) assert.strictEqual(status, 422, url)
     assert.lengthOf(report.updates, bad.size)
-    // All of them are refused: those that name the decoy hold a user name too (SEC-04).
-    assert.strictEqual(report.generated.refused, report.generated.tried)
+    // All of them are refused but those that name the decoy alone (SEC-04).
+    const { decoys, refused: refusals, tried: generated } = report.generated
+    assert.strictEqual(refusals, generated - decoys)
 
     // Attempts at what came into the database under other rules.
     const fine = new Set(accepted.map((url) => new URL(url).href))
