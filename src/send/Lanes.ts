@@ -24,6 +24,7 @@ import {
   Stream
 } from "effect"
 import type { Delivery, DeliveryNotFound, DeliveryStateConflict } from "../domain/Delivery.ts"
+import { blocks } from "../domain/Ordering.ts"
 import type { DeliveryId, TenantId, WebhookId } from "../domain/TypeId.ts"
 import type { Webhook } from "../domain/Webhook.ts"
 import { Circuit } from "../settle/Circuit.ts"
@@ -215,6 +216,8 @@ export class Lanes extends Context.Service<
               yield* settler.resume(webhook)
               reach("send.resumed")
               expect(webhook.id, yield* Clock.currentTimeMillis)
+            } else if (isFreed(change)) {
+              tell(webhook.id, yield* Clock.currentTimeMillis, false)
             }
           })
         )
@@ -359,6 +362,11 @@ export interface LaneStats {
 const isResumed = ({ previous, webhook }: Extract<WebhookChange, { _tag: "Saved" }>): boolean =>
   webhook.status === "enabled" &&
   (previous === null ? webhook.updatedAt > webhook.createdAt : previous.status !== "enabled")
+
+/** Tells whether exhausted deliveries no longer keep back what stands behind them. */
+const isFreed = ({ previous, webhook }: Extract<WebhookChange, { _tag: "Saved" }>): boolean =>
+  !blocks(webhook.settings.ordering) &&
+  (previous === null ? webhook.updatedAt > webhook.createdAt : blocks(previous.settings.ordering))
 
 /** Changes that are kept for a slow reader. */
 const unreadMax = 1_024

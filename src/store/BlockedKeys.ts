@@ -15,6 +15,10 @@ export const isBehind = `(t.ordering_key is not null and exists (
     and b.delivery_id < t.delivery_id
 ))`
 
+/** Whether the settings of a webhook, named w, let an exhausted delivery keep back what comes after it. */
+export const blocksOn = `(w.settings ->> 'ordering' = 'key'
+  or w.settings #>> '{ordering,onExhausted}' = 'block')`
+
 /** Whether a webhook has a key that is blocked. */
 export const isBlocking = (sql: SqlClient, webhook: Fragment | ReturnType<typeof uuid>) =>
   sql`exists (select from blocked_key b where b.webhook_id = ${webhook})`

@@ -6,6 +6,7 @@ import { Effect, Option } from "effect"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Delivery, DeliveryStatus } from "../domain/Delivery.ts"
 import { isOperational } from "../domain/EventType.ts"
+import { blocks } from "../domain/Ordering.ts"
 import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
 import type { DeliveryId, MessageId, TenantId, WebhookId } from "../domain/TypeId.ts"
 import * as IdRange from "./IdRange.ts"
@@ -44,7 +45,8 @@ export const make = Effect.gen(function* () {
     }
     const counts = isOwed || isOfRound
     if (counts && settled === "delivered") blocked.delete(id)
-    if (counts && settled !== null && order?.blocks === true && webhooks.has(webhookId)) {
+    const ordering = webhooks.get(webhookId)?.settings.ordering ?? "none"
+    if (counts && settled !== null && order?.blocks === true && blocks(ordering)) {
       blocked.set(id, { tenantId, webhookId, orderingKey: order.key })
     }
     const written = attempts.get(id) ?? []

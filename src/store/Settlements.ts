@@ -23,6 +23,7 @@ import type { Attempt } from "../domain/Attempt.ts"
 import type { Notice } from "../domain/Notice.ts"
 import { toUuid, type WebhookId } from "../domain/TypeId.ts"
 import type { Stop, WebhookHealth } from "../domain/Webhook.ts"
+import { blocksOn } from "./BlockedKeys.ts"
 import {
   bytes,
   flags,
@@ -124,7 +125,7 @@ const ordersText = `, blocking as (
   select b.* from unnest($37::uuid[], $38::uuid[], $39::uuid[], $40::text[])
     as b (delivery_id, tenant_id, webhook_id, ordering_key)
   where b.delivery_id in (select delivery_id from kept)
-    and exists (select from webhook where id = b.webhook_id)
+    and exists (select from webhook w where w.id = b.webhook_id and ${blocksOn})
   on conflict do nothing
 ), unblocking as (
   delete from blocked_key

@@ -4,7 +4,8 @@
  */
 import { Effect, Option } from "effect"
 import { IdempotencyConflict } from "../domain/Message.ts"
-import type { TenantId } from "../domain/TypeId.ts"
+import { blocks } from "../domain/Ordering.ts"
+import type { TenantId, WebhookId } from "../domain/TypeId.ts"
 import { type Webhook, WebhookUidTaken } from "../domain/Webhook.ts"
 import * as IdRange from "./IdRange.ts"
 import { MemoryTables, pairKey } from "./MemoryTables.ts"
@@ -20,6 +21,12 @@ export const make = Effect.gen(function* () {
       (other) =>
         other.id !== webhook.id && other.tenantId === webhook.tenantId && other.uid === webhook.uid
     )
+
+  const unblock = (id: WebhookId) => {
+    for (const [deliveryId, { webhookId }] of blocked) {
+      if (webhookId === id) blocked.delete(deliveryId)
+    }
+  }
 
   const ofTenant = (tenantId: TenantId, webhook: Webhook | undefined) =>
     webhook?.tenantId === tenantId ? webhook : undefined
@@ -60,6 +67,7 @@ export const make = Effect.gen(function* () {
       const webhook = yield* Effect.fromResult(change(previous))
       if (uidTaken(webhook)) return yield* new WebhookUidTaken({})
       webhooks.set(id, webhook)
+      if (!blocks(webhook.settings.ordering)) unblock(id)
       return Option.some({ webhook, previous })
     })
 
@@ -78,9 +86,7 @@ export const make = Effect.gen(function* () {
         waiting.delete(deliveryId)
         cancelled.set(deliveryId, { tenantId, webhookId, attempts, cancelledAt: now })
       }
-      for (const [deliveryId, { webhookId }] of blocked) {
-        if (webhookId === id) blocked.delete(deliveryId)
-      }
+      unblock(id)
       return Option.some(webhook)
     })
 

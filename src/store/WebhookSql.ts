@@ -14,6 +14,7 @@ import { Effect, Option } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 import { IdempotencyConflict } from "../domain/Message.ts"
+import { blocks } from "../domain/Ordering.ts"
 import { toUuid } from "../domain/TypeId.ts"
 import { type Webhook, WebhookUidTaken } from "../domain/Webhook.ts"
 import { log } from "../telemetry/Log.ts"
@@ -153,6 +154,9 @@ export const make = Effect.gen(function* () {
         where id = ${uuid}`.pipe(
         Effect.catchReason("SqlError", "UniqueViolation", () => new WebhookUidTaken({}))
       )
+      if (!blocks(next.settings.ordering)) {
+        yield* sql`delete from blocked_key where webhook_id = ${uuid}`
+      }
       const owner = { tenantId: tenant, webhookId: uuid }
       if (next.headers !== previous.headers) {
         const headers = yield* WebhookParts.sealHeaders(ring, owner, next.headers)

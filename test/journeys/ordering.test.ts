@@ -3,7 +3,18 @@
  * order of their acceptance, never two at once, whatever fails, stops, restarts or is sent again.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Metric, Random, References, Scope, Stream } from "effect"
+import {
+  Context,
+  Effect,
+  Exit,
+  Layer,
+  Metric,
+  Random,
+  References,
+  Result,
+  Scope,
+  Stream
+} from "effect"
 import { TestClock } from "effect/testing"
 import type { Delivery } from "../../src/domain/Delivery.ts"
 import type { Ordering } from "../../src/domain/Ordering.ts"
@@ -114,6 +125,39 @@ describe("A webhook that asks for order", () => {
       assert.deepStrictEqual(yield* arrived, [1, 1, 2])
     }).pipe(Effect.provide(TestEngine.layer()))
   )
+
+  for (const ordering of [{ by: "key", onExhausted: "park" }, "none"] as const) {
+    const name = typeof ordering === "string" ? "asks for none any more" : "parks from now on"
+    it.effect(`goes on behind an exhausted one as soon as it ${name}`, () =>
+      Effect.gen(function* () {
+        const network = yield* TestSender
+        const engine = yield* TestEngine
+        const repo = yield* WebhookRepo
+        yield* network.answer(url, { status: 500 }, { status: 500 }, { status: 200 })
+        const { id, tenantId } = yield* engine.webhook(url, {
+          settings: { ...calm, retry, ordering: "key" }
+        })
+        const first = yield* publish(1, "a")
+        const second = yield* publish(2, "a")
+        yield* publish(3, "a")
+        yield* TestClock.adjust("1 hour")
+        // What changes something else frees nothing.
+        yield* repo.update(tenantId, id, () => Result.succeed({ name: "renamed" }))
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual((yield* deliveryOf(second)).status, "held")
+        yield* repo.update(tenantId, id, () => Result.succeed({ settings: { ordering } }))
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* deliveryOf(first)).status, "exhausted")
+        assert.strictEqual((yield* deliveryOf(second)).status, "delivered")
+        assert.deepStrictEqual(yield* arrived, [1, 1, 2, 3])
+        // What was freed stays free, also where it would block now.
+        yield* repo.update(tenantId, id, () => Result.succeed({ settings: { ordering: "key" } }))
+        yield* publish(4, "a")
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(yield* arrived, [1, 1, 2, 3, 4])
+      }).pipe(Effect.provide(TestEngine.layer()))
+    )
+  }
 
   it.effect("starves no key behind one that has thousands waiting", () =>
     Effect.gen(function* () {

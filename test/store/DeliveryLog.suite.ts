@@ -786,7 +786,7 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
 
   it.effect("list and find say alike what a blocked key keeps back", () =>
     Effect.gen(function* () {
-      const { tenant, webhooks } = yield* tenantWith(3)
+      const { tenant, webhooks } = yield* tenantWith(3, { ordering: "key" })
       const repo = yield* WebhookRepo
       const [webhook, free, paused] = webhooks as [WebhookId, WebhookId, WebhookId]
       const made: Array<DeliveryId> = []

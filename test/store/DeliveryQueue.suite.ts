@@ -95,7 +95,7 @@ const attempted = Effect.fnUntraced(function* (
 export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
   it.effect("pull reads of each ordering key what stands first, while nothing keeps it back", () =>
     Effect.gen(function* () {
-      const { tenant, webhook } = yield* tenantWith(1)
+      const { tenant, webhook } = yield* tenantWith(1, { ordering: "key" })
       const log = yield* DeliveryLog
       const queue = yield* DeliveryQueue
       const inOrder = (orderingKey: string, dueAt: number) =>
@@ -164,6 +164,40 @@ export const suite = (it: Vitest.MethodsNonLive<Stage>) => {
       const expired = Option.getOrThrow(yield* log.find(tenant, three))
       assert.deepInclude(expired, { status: "cancelled", reason: "expired", attempts: 0 })
     })
+  )
+
+  it.effect(
+    "pull reads what an exhausted one kept back as soon as its webhook lets it block no more",
+    () =>
+      Effect.gen(function* () {
+        const { tenant, webhooks } = yield* tenantWith(2, { ordering: "key" })
+        const log = yield* DeliveryLog
+        const repo = yield* WebhookRepo
+        const [webhook, other] = webhooks as [WebhookId, WebhookId]
+        const first = yield* publish(tenant, webhooks, { orderingKey: "a", inOrder: true }, 1_000)
+        const second = yield* publish(tenant, webhooks, { orderingKey: "a", inOrder: true }, 1_000)
+        const order = { key: "a", blocks: true }
+        const exhaust = (id: DeliveryId, webhookId: WebhookId) =>
+          Effect.flatMap(
+            settlement({ id, tenantId: tenant, webhookId }, exhausted, { order }),
+            (made) => log.settle([made])
+          )
+        yield* exhaust(deliveryOf(first.id, 1), webhook)
+        yield* exhaust(deliveryOf(first.id, 2), other)
+        yield* repo.update(tenant, webhook, { name: "renamed" })
+        assert.deepStrictEqual((yield* pulled(webhook)).ids, [])
+
+        const ordering = { by: "key", onExhausted: "park" } as const
+        yield* repo.update(tenant, webhook, (known) =>
+          Result.succeed({ settings: { ...known.settings, ordering } })
+        )
+        assert.deepStrictEqual((yield* pulled(webhook)).ids, [deliveryOf(second.id, 1)])
+        assert.deepStrictEqual((yield* pulled(other)).ids, [])
+        // What was decided before the change and is written down after it keeps nothing back either.
+        const third = yield* publish(tenant, [webhook], { orderingKey: "a", inOrder: true }, 1_000)
+        yield* exhaust(deliveryOf(second.id, 1), webhook)
+        assert.deepStrictEqual((yield* pulled(webhook)).ids, [third.delivery])
+      })
   )
 
   it.effect("recover makes every owed delivery due now, and says how many", () =>

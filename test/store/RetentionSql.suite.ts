@@ -139,7 +139,7 @@ export const suite = (it: Vitest.MethodsNonLive<Stage | SqlClient>) => {
       const sql = yield* SqlClient
       const start = 20_250 * day
       yield* Partitions.ensure(start)
-      const { tenant, webhook } = yield* tenantWith(1)
+      const { tenant, webhook } = yield* tenantWith(1, { ordering: "key" })
       const fields = { orderingKey: "k", inOrder: true, id: idAt(start) }
       const { delivery: id } = yield* publish(tenant, [webhook], fields, start)
       const order = { key: "k", blocks: true }
