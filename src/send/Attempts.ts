@@ -68,7 +68,9 @@ export const make = (context: LaneContext, parts: LaneParts): Attempts => {
   /** Writes down what came of an attempt; the receiver's next one need not wait for that. */
   const settle = (delivery: DueDelivery, startedAt: number, sent: Sent) => {
     unsettled++
-    return settler.settle({ webhook: parts.webhook(), delivery, startedAt, ...sent }).pipe(
+    const webhook = parts.webhook()
+    pace.bear(sent.outcome, webhook.settings.concurrency, startedAt, clock)
+    return settler.settle({ webhook, delivery, startedAt, ...sent }).pipe(
       Effect.flatMap((verdict) =>
         Effect.sync(() => {
           const { concurrency, ordering } = parts.webhook().settings

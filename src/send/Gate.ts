@@ -15,7 +15,7 @@ export const closed: Gate = { workersMax: 0, until: null }
 
 /** What of a lane itself decides about its gate. */
 export interface Pace {
-  /** How many attempts at once the slow start has come to. */
+  /** How many attempts at once the receiver is given, by how it bears them. */
   readonly ramp: number
   /** Epoch milliseconds until which the lane waits for something of ours. */
   readonly waitsUntil: number

@@ -1,14 +1,15 @@
 /**
- * How fast a lane may go: as its gate, its slow start and the rate of its webhook let it.
+ * How fast a lane may go: as its gate, what its receiver bears and the rate of its webhook let it.
  *
- * After its gate was closed a lane starts slowly: one attempt at a time, then two, four and so on, one
- * more with each success, as TCP does (RFC 5681, section 3.1). What the receiver has no part in, such
- * as a proxy that is away, makes the lane wait without a judgement on the receiver.
+ * After its gate was closed a lane starts slowly, and a receiver that has too much to do gets less at
+ * once; see `Ramp`. What the receiver has no part in, such as a proxy that is away, makes the lane wait
+ * without a judgement on the receiver.
  */
 import type { NotSent } from "../domain/Attempt.ts"
 import type { WebhookId } from "../domain/TypeId.ts"
 import type { Webhook, WebhookHealth } from "../domain/Webhook.ts"
 import * as Gate from "./Gate.ts"
+import * as Ramp from "./Ramp.ts"
 import * as Rate from "./Rate.ts"
 
 /** The pace of one webhook. Times are epoch milliseconds. */
@@ -18,7 +19,9 @@ export interface Pace {
   /** Begins slowly again. */
   readonly slow: () => void
   /** Learns of a success; true when that lets one more attempt go at once. */
-  readonly quicken: (concurrency: number) => boolean
+  readonly quicken: Ramp.Ramp["rise"]
+  /** Learns what came of an attempt, which may mean that the receiver has too much to do. */
+  readonly bear: Ramp.Ramp["bear"]
   /** Learns that an attempt was made. */
   readonly went: () => void
   /** Stops for a while, ever longer. `share`, from 0 to 1, spreads lanes that stop together. */
@@ -42,7 +45,7 @@ export const make = (
   start: "slow" | "full"
 ): Pace => {
   const bucket = buckets.get(id) ?? Rate.make()
-  let ramp = start === "slow" ? 1 : Infinity
+  const ramp = Ramp.make(start)
   let waitsUntil = 0
   // How often in a row.
   let waits = 0
@@ -51,15 +54,11 @@ export const make = (
     rate === null ? Infinity : bucket.left(rate, now)
 
   return {
-    gate: (webhook, health, now) => Gate.gate(webhook, health, { ramp, waitsUntil }, now),
-    slow: () => {
-      ramp = 1
-    },
-    quicken: (concurrency) => {
-      if (ramp >= concurrency) return false
-      ramp++
-      return true
-    },
+    gate: (webhook, health, now) =>
+      Gate.gate(webhook, health, { ramp: ramp.max(), waitsUntil }, now),
+    slow: ramp.restart,
+    quicken: ramp.rise,
+    bear: ramp.bear,
     went: () => {
       waits = 0
     },
