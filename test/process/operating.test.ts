@@ -5,7 +5,6 @@ import { afterAll, assert, describe, it } from "vitest"
 import * as Instruments from "../../src/telemetry/Instruments.ts"
 import "../../src/telemetry/Metrics.ts"
 import { openInbox, until } from "../support/Inbox.ts"
-import { startPostgres } from "../support/Postgres.ts"
 import { adminKey, makeService, type Service, secretKeys } from "../support/Service.ts"
 import { createDatabase } from "../support/TestDatabase.ts"
 
@@ -34,15 +33,6 @@ const scrape = async (service: Service): Promise<ReadonlyMap<string, number>> =>
     values.set(name, Math.max(values.get(name) ?? 0, Number(value)))
   }
   return values
-}
-
-const health = async (service: Service, which: "live" | "ready") => {
-  const begun = performance.now()
-  const response = await fetch(`${service.baseUrl}/health/${which}`)
-  const json: { readonly checks?: Readonly<Record<string, string>> } = JSON.parse(
-    await response.text()
-  )
-  return { status: response.status, checks: json.checks, ms: performance.now() - begun }
 }
 
 const linesOf = (service: Service): ReadonlyArray<Readonly<Record<string, unknown>>> =>
@@ -106,95 +96,6 @@ describe("/metrics of a service at work", () => {
       return missing().length === 0 || performance.now() - begun > 30_000
     })
     assert.deepStrictEqual(missing(), [])
-  })
-})
-
-describe("two services on one database", () => {
-  it("are both alive, one ready and one standing by until the first is gone", async () => {
-    const databaseUrl = await createDatabase()
-    const first = await prepared({ databaseUrl })
-    const second = await prepared({ databaseUrl })
-    await first.start()
-    const started = second.start()
-    await until(() => second.output().includes("engine_waiting"))
-    const standing = await health(second, "ready")
-    assert.strictEqual(standing.status, 503)
-    assert.deepInclude(standing.checks, { database: "ok", ownership: "waiting" })
-    assert.strictEqual((await health(second, "live")).status, 200)
-    assert.strictEqual((await second.call("GET", "/v1/webhooks")).json.code, "store_unavailable")
-    assert.strictEqual((await health(first, "ready")).status, 200)
-
-    const third = await prepared({ databaseUrl })
-    const interrupted = third.start().catch(() => "ended")
-    await until(() => third.output().includes("engine_waiting"))
-    const told = performance.now()
-    assert.strictEqual(await third.end("SIGTERM"), 0, third.output())
-    assert.isBelow(performance.now() - told, 3_000)
-    assert.strictEqual(await interrupted, "ended")
-
-    const begun = performance.now()
-    await first.end("SIGKILL")
-    await started
-    console.log(`took over ${Math.round(performance.now() - begun)} ms after SIGKILL`)
-    assert.isBelow(performance.now() - begun, 3_000)
-    assert.deepStrictEqual((await health(second, "ready")).checks, {
-      database: "ok",
-      migrations: "ok",
-      ownership: "ok",
-      lanes: "ok",
-      draining: "ok"
-    })
-    assert.includeMembers(
-      linesOf(second).map(({ event }) => event),
-      ["engine_waiting", "engine_owning"]
-    )
-  })
-})
-
-describe("a service whose Postgres is gone", () => {
-  it("is alive, says what is missing, writes little about it, and is ready again", async () => {
-    const postgres = await startPostgres()
-    cleanups.push(postgres.stop)
-    const receiver = await inbox()
-    const service = await prepared({ databaseUrl: postgres.url })
-    await service.start()
-    await service.call("POST", "/v1/webhooks", { url: receiver.url })
-    const waitFor = async (status: number) => {
-      const begun = performance.now()
-      await until(async () => (await health(service, "ready")).status === status)
-      return performance.now() - begun
-    }
-    const before = linesOf(service).length
-    await postgres.kill("SIGQUIT")
-    const gone = await waitFor(503)
-    const live: Array<number> = []
-    for (let i = 0; i < 200; i++) {
-      const { ms, status } = await health(service, "live")
-      assert.strictEqual(status, 200)
-      live.push(ms)
-      if (i % 20 === 0) {
-        const { status: refused } = await service.call("POST", "/v1/messages", {
-          type: "a.b",
-          data: 1
-        })
-        assert.strictEqual(refused, 503)
-      }
-    }
-    const { checks } = await health(service, "ready")
-    assert.deepInclude(checks, { database: "failed", ownership: "failed", lanes: "ok" })
-    assert.strictEqual((await scrape(service)).get("posthaste_store_up"), 0)
-    await postgres.restart()
-    const back = await waitFor(200)
-    const [p50, p99] = [100, 197].map((at) => live.toSorted((a, b) => a - b)[at]!)
-    console.log(
-      `not ready after ${Math.round(gone)} ms, ready again ${Math.round(back)} ms after the ` +
-        `database; live p50 ${p50!.toFixed(1)} ms, p99 ${p99!.toFixed(1)} ms; ${linesOf(service).length - before} lines`
-    )
-    assert.isBelow(gone, 3_000)
-    assert.isBelow(back, 3_000)
-    // The median, as the machine may be busy with other tests.
-    assert.isBelow(p50!, 50)
-    assert.isBelow(linesOf(service).length - before, 60)
   })
 })
 

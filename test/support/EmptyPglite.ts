@@ -16,26 +16,26 @@ export const temporary: Effect.Effect<string, never, Scope.Scope> = Effect.acqui
 
 /** Makes the directory of an empty database that nobody has open; it is removed with the scope. */
 export const directory: Effect.Effect<string, never, Scope.Scope> = Effect.gen(function* () {
-  const parent = yield* temporary
-  if (!fs.existsSync(template)) {
-    const made = path.join(parent, "template")
-    yield* Effect.void.pipe(
-      Effect.provide(Pglite.layer({ directory: made }), { local: true }),
-      Effect.orDie
-    )
-    // Another test file may have been faster.
-    yield* Effect.ignore(Effect.try(() => fs.renameSync(made, template)))
-  }
-  const copy = path.join(parent, "database")
-  fs.cpSync(template, copy, { recursive: true })
+  const copy = path.join(yield* temporary, "database")
+  yield* Effect.promise(() => copyEmptyPglite(copy))
   return copy
 })
 
 /** Makes an empty database that nobody has open in a place of the caller's. */
-export const copyEmptyPglite = (to: string): Promise<void> =>
-  Effect.runPromise(
-    Effect.scoped(Effect.map(directory, (from) => fs.cpSync(from, to, { recursive: true })))
+export const copyEmptyPglite = async (to: string): Promise<void> => {
+  if (!fs.existsSync(template)) await Effect.runPromise(Effect.scoped(makeTemplate))
+  await fs.promises.cp(template, to, { recursive: true })
+}
+
+const makeTemplate = Effect.gen(function* () {
+  const made = path.join(yield* temporary, "template")
+  yield* Effect.void.pipe(
+    Effect.provide(Pglite.layer({ directory: made }), { local: true }),
+    Effect.orDie
   )
+  // Another test file may have been faster.
+  yield* Effect.ignore(Effect.try(() => fs.renameSync(made, template)))
+})
 
 /** Named after the version that makes it, so that another one makes its own. */
 const { version } = JSON.parse(

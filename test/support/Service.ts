@@ -20,7 +20,7 @@ export const secretKeys = `test:${Buffer.alloc(32, 7).toString("base64")}`
 export interface ServiceOptions {
   /** Postgres; absent: embedded, in `dataDir`. */
   readonly databaseUrl?: string
-  /** A directory to keep; absent: a fresh one, removed by `remove`. */
+  /** A directory to keep; absent: a fresh one with an empty database, removed by `remove`. */
   readonly dataDir?: string
   readonly env?: Readonly<Record<string, string>>
 }
@@ -64,6 +64,11 @@ const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 /** Prepares a service on a free port; `start` starts it. */
 export const makeService = async (options: ServiceOptions = {}): Promise<Service> => {
   const dataDir = options.dataDir ?? fs.mkdtempSync(path.join(os.tmpdir(), "posthaste-service-"))
+  if (options.dataDir === undefined && options.databaseUrl === undefined) {
+    // Only here, as loading it takes as long as many a test.
+    const { copyEmptyPglite } = await import("./EmptyPglite.ts")
+    await copyEmptyPglite(path.join(dataDir, "pglite"))
+  }
   const port = await freePort()
   const baseUrl = `http://127.0.0.1:${port}`
   let child: ChildProcess | undefined
