@@ -1,9 +1,12 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer, Metric } from "effect"
 import { Calls, layer as calls } from "./Calls.ts"
 
+/** A registry of its own, so that other tests of the process count elsewhere. */
+const alone = Layer.succeed(Metric.MetricRegistry, new Map())
+
 describe("/metrics", () => {
-  layer(calls())((it) => {
+  layer(Layer.provide(calls(), alone))((it) => {
     it.effect(
       "is open, in the form of Prometheus, and names routes and never what they lead to",
       () =>
