@@ -158,5 +158,7 @@ export const deadlines = (world: World): ReadonlyMap<DeliveryId, number> => {
   return found
 }
 
-/** As long as the sweep may take to come by, and two minutes for waits of a lane. */
-const slackMs = ({ plan }: World): number => (plan.options.lanes?.sweepMs ?? 600_000) + 120_000
+/** As long as the sweep may take to come by where it is needed, and two minutes for waits of a lane. */
+const slackMs = ({ plan }: World): number =>
+  (plan.enabled.has("unknownCommits") ? (plan.options.lanes?.sweepMs ?? 600_000) : 600_000) +
+  120_000

@@ -86,6 +86,8 @@ export interface Plan {
 
 const minute = 60_000
 const hour = 60 * minute
+/** Longer than any history. */
+const never = 1_000 * hour
 
 /** Makes the plan of a seed. */
 export const make = (seed: number): Plan => {
@@ -138,7 +140,8 @@ export const make = (seed: number): Plan => {
         heldMax: pick([3, 30, 20_000]),
         idleMs: pick([100, 5_000, minute]),
         drainMs: pick([0, 5_000, 20_000]),
-        sweepMs: isLong ? hour : 10 * minute
+        // Only what a lost answer left behind may have to wait for the sweep.
+        sweepMs: !enabled.has("unknownCommits") ? never : isLong ? hour : 10 * minute
       }
     }
   }

@@ -109,12 +109,6 @@ export const planted: ReadonlyArray<Planted> = [
     instead: `      return { workersMax: 0, until: null }`
   },
   {
-    name: "an open circuit sends on",
-    file: "src/send/Gate.ts",
-    text: `      return { workersMax: 0, until: health.circuitOpenUntil }`,
-    instead: `      return { workersMax: 1, until: null }`
-  },
-  {
     name: "a stopped webhook gets what was in memory",
     file: "src/send/Gate.ts",
     text: `  if (webhook.status !== "enabled") return closed
