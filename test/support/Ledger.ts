@@ -41,15 +41,21 @@ export interface Ledger {
   readonly publish: (service: Service, draft: Draft) => Promise<Entry>
   /** Publishes from four callers, some of it twice and some of it in batches, while `goesOn`. */
   readonly load: (service: Service, goesOn: () => boolean) => Promise<void>
-  /** Publishes as fast as it is answered, from sixteen callers, for one webhook, while `goesOn`. */
+  /**
+   * Publishes as fast as it is answered, from sixteen callers, four of them in batches, for one
+   * webhook, while `goesOn`.
+   */
   readonly flood: (service: Service, goesOn: () => boolean) => Promise<void>
   /** Publishes again, under their keys, what was never answered, and some that was. */
   readonly repeat: (service: Service) => Promise<void>
   /** Takes a message for acknowledged that came to the store in another way. */
   readonly adopt: (key: string, type: string, id: string) => void
+  /** Messages that were answered with success. */
   readonly acknowledged: () => number
   /** Publishes that were answered 503. */
   readonly refused: () => number
+  /** Tells whether all was acknowledged and has arrived, without looking twice at what has. */
+  readonly hasArrived: () => boolean
   /** The messages that have not yet arrived at every path that wants them. */
   readonly missing: () => ReadonlyArray<string>
   /** Compares all three, once everything is settled. */
@@ -148,7 +154,7 @@ export const openLedger = async (): Promise<Ledger> => {
     if (entry.ids !== null && entry.ids.join() !== ids.join()) {
       wrong.push(`${entry.key} was answered with other ids the second time`)
     }
-    if (entry.ids === null) acknowledged++
+    if (entry.ids === null) acknowledged += entry.size
     entry.ids = ids
   }
 
@@ -191,10 +197,11 @@ export const openLedger = async (): Promise<Ledger> => {
   }
 
   const flood: Ledger["flood"] = async (service, goesOn) => {
-    const call = async () => {
-      while (goesOn()) await publish(service, { type: "once.placed" })
+    const call = async (caller: number) => {
+      const rest = caller < 4 ? { batch: 50 } : {}
+      while (goesOn()) await publish(service, { type: "once.placed", ...rest })
     }
-    await Promise.allSettled(Array.from({ length: 16 }, call))
+    await Promise.allSettled(Array.from({ length: 16 }, (_, caller) => call(caller)))
   }
 
   const open = () => entries.filter(({ ids }) => ids === null)
@@ -207,16 +214,25 @@ export const openLedger = async (): Promise<Ledger> => {
     }
   }
 
-  const missing = () =>
-    entries.flatMap(({ ids, must, type }) =>
-      must && ids !== null
-        ? ids.flatMap((id) =>
-            (wantedBy[type.split(".")[0]!] ?? [])
-              .filter((path) => (copies.get(`${path} ${id}`)?.accepted ?? 0) === 0)
-              .map((path) => `${path} ${id}`)
-          )
-        : []
-    )
+  const missingOf = ({ ids, must, type }: Entry): ReadonlyArray<string> =>
+    must && ids !== null
+      ? ids.flatMap((id) =>
+          (wantedBy[type.split(".")[0]!] ?? [])
+            .filter((path) => (copies.get(`${path} ${id}`)?.accepted ?? 0) === 0)
+            .map((path) => `${path} ${id}`)
+        )
+      : []
+
+  const missing = () => entries.flatMap(missingOf)
+
+  let arrived = 0
+  const hasArrived = () => {
+    for (; arrived < entries.length; arrived++) {
+      const entry = entries[arrived]!
+      if (entry.ids === null || missingOf(entry).length > 0) return false
+    }
+    return true
+  }
 
   const judge: Ledger["judge"] = async (query, kills) => {
     assert.deepStrictEqual(missing(), [], "acknowledged and not received")
@@ -293,6 +309,7 @@ export const openLedger = async (): Promise<Ledger> => {
       entries.push({ key, type, path: "", body: "", size: 1, must: true, ids: [id] }),
     acknowledged: () => acknowledged,
     refused: () => refused,
+    hasArrived,
     missing,
     judge
   }
