@@ -17,6 +17,20 @@
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import {
+  all,
+  any,
+  type Clause,
+  definite,
+  elementsMax,
+  isObject,
+  leaf,
+  member,
+  missing,
+  not,
+  type Path,
+  someOf
+} from "./Clause.ts"
 import * as Pattern from "./Pattern.ts"
 
 /** A filter that was compiled. */
@@ -33,7 +47,7 @@ export const filterLimits = {
   patterns: 4,
   values: 100,
   textLength: 1_024,
-  elements: 100,
+  elements: elementsMax,
   patternReads: 8_192
 } as const
 
@@ -70,24 +84,13 @@ export const Filter = Schema.Record(Schema.String, Schema.Json).check(
 )
 export type Filter = typeof Filter.Type
 
-/** Why a value does not match: a clause says no, or it asks for a key that is missing. */
-interface Failure {
-  readonly at: string
-  readonly isMissing: boolean
-}
-
-/** Tries a value, which is `missing` where there is none; null when it matches. */
-type Clause = (value: unknown) => Failure | null
 type Parsed = Result.Result<Clause, FilterProblem>
-type Path = ReadonlyArray<string>
 
 /** Counts what a filter may have only so much of. */
 interface Count {
   clauses: number
   patterns: number
 }
-
-const missing = Symbol("missing")
 
 const wrong = (path: Path, message: string) => Result.fail({ path, message })
 
@@ -122,24 +125,26 @@ const operator = (count: Count, name: string, operand: unknown, path: Path): Par
   switch (name) {
     case "$and":
     case "$or":
-      return many(count, operand, path, name === "$and" ? all : any(pointerOf(path)))
+      return many(count, operand, path, name === "$and" ? all : (clauses) => any(path, clauses))
     case "$not":
-      return Result.map(parse(count, operand, path), (inner) => not(pointerOf(path), inner))
+      return Result.map(parse(count, operand, path), (inner) => not(path, inner))
     case "$exists":
       return typeof operand === "boolean"
-        ? definite(path, (value) => (value !== missing) === operand)
+        ? Result.succeed(definite(path, (value) => (value !== missing) === operand))
         : wrong(path, "Expected true or false")
     case "$eq":
       return isScalar(operand)
-        ? leaf(
-            path,
-            someOf((value) => value === operand)
+        ? Result.succeed(
+            leaf(
+              path,
+              someOf((value) => value === operand)
+            )
           )
         : wrong(path, scalarExpected)
     case "$ne": {
       if (!isScalar(operand)) return wrong(path, scalarExpected)
       const equals = someOf((value) => value === operand)
-      return definite(path, (value) => !equals(value))
+      return Result.succeed(definite(path, (value) => !equals(value)))
     }
     case "$in":
     case "$nin":
@@ -154,9 +159,11 @@ const operator = (count: Count, name: string, operand: unknown, path: Path): Par
       return order(operand, path, (a, b) => a <= b)
     case "$startsWith":
       return typeof operand === "string" && isScalar(operand)
-        ? leaf(
-            path,
-            someOf((value) => typeof value === "string" && value.startsWith(operand))
+        ? Result.succeed(
+            leaf(
+              path,
+              someOf((value) => typeof value === "string" && value.startsWith(operand))
+            )
           )
         : wrong(path, "Expected a text")
     case "$regex":
@@ -213,7 +220,7 @@ const oneOf = (name: "$in" | "$nin", operand: unknown, path: Path): Parsed => {
   }
   const values = new Set<unknown>(operand)
   const has = someOf((value) => values.has(value))
-  return name === "$in" ? leaf(path, has) : definite(path, (value) => !has(value))
+  return Result.succeed(name === "$in" ? leaf(path, has) : definite(path, (value) => !has(value)))
 }
 
 const order = (
@@ -222,13 +229,15 @@ const order = (
   holds: (a: string | number, b: string | number) => boolean
 ): Parsed =>
   (typeof operand === "number" || typeof operand === "string") && isScalar(operand)
-    ? leaf(
-        path,
-        someOf(
-          (value) =>
-            (typeof value === "number" || typeof value === "string") &&
-            typeof value === typeof operand &&
-            holds(value, operand)
+    ? Result.succeed(
+        leaf(
+          path,
+          someOf(
+            (value) =>
+              (typeof value === "number" || typeof value === "string") &&
+              typeof value === typeof operand &&
+              holds(value, operand)
+          )
         )
       )
     : wrong(path, "Expected a number or a text")
@@ -245,7 +254,7 @@ const regex = (count: Count, operand: unknown, path: Path): Parsed => {
     return wrong(path, `Expected at most ${filterLimits.patterns} patterns in all`)
   }
   const { test } = pattern.value
-  return leaf(path, (value) => {
+  const read = (value: unknown) => {
     let left: number = filterLimits.patternReads
     return someOf((one) => {
       if (typeof one !== "string" || left <= 0) return false
@@ -253,86 +262,9 @@ const regex = (count: Count, operand: unknown, path: Path): Parsed => {
       left -= text.length
       return test(text)
     })(value)
-  })
-}
-
-/** A clause that a missing value fails without an answer. */
-const leaf = (path: Path, holds: (value: unknown) => boolean): Parsed => {
-  const no: Failure = { at: pointerOf(path), isMissing: false }
-  const unknown: Failure = { at: no.at, isMissing: true }
-  return Result.succeed((value) => (value === missing ? unknown : holds(value) ? null : no))
-}
-
-/** A clause that answers for a missing value too. */
-const definite = (path: Path, holds: (value: unknown) => boolean): Parsed => {
-  const no: Failure = { at: pointerOf(path), isMissing: false }
-  return Result.succeed((value) => (holds(value) ? null : no))
-}
-
-const member = (key: string, inner: Clause): Clause => {
-  const path = key.split(".")
-  return (value) => inner(memberAt(value, key, path))
-}
-
-/** All of them, as three-valued logic has it: what one denies, no missing key leaves open. */
-const all =
-  (clauses: ReadonlyArray<Clause>): Clause =>
-  (value) => {
-    let first: Failure | null = null
-    for (const clause of clauses) {
-      const failure = clause(value)
-      if (failure === null) continue
-      if (!failure.isMissing) return failure
-      first ??= failure
-    }
-    return first
   }
-
-const any =
-  (at: string) =>
-  (clauses: ReadonlyArray<Clause>): Clause =>
-  (value) => {
-    let isMissing = false
-    for (const clause of clauses) {
-      const failure = clause(value)
-      if (failure === null) return null
-      isMissing ||= failure.isMissing
-    }
-    return { at, isMissing }
-  }
-
-const not =
-  (at: string, inner: Clause): Clause =>
-  (value) => {
-    const failure = inner(value)
-    if (failure === null) return { at, isMissing: false }
-    return failure.isMissing ? { at, isMissing: true } : null
-  }
-
-/** Lets an array match where one of its first elements does. */
-const someOf =
-  (holds: (value: unknown) => boolean) =>
-  (value: unknown): boolean => {
-    if (!Array.isArray(value)) return holds(value)
-    const length = Math.min(value.length, filterLimits.elements)
-    for (let i = 0; i < length; i++) if (holds(value[i])) return true
-    return false
-  }
-
-/** Finds a member by its whole name, or else by the path that its dots make. */
-const memberAt = (value: unknown, key: string, path: Path): unknown => {
-  if (isObject(value) && Object.hasOwn(value, key)) return value[key]
-  if (path.length === 1) return missing
-  let at = value
-  for (const name of path) {
-    if (!isObject(at) || !Object.hasOwn(at, name)) return missing
-    at = at[name]
-  }
-  return at
+  return Result.succeed(leaf(path, read))
 }
-
-const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const scalarExpected = "Expected a text, a number, true, false or null"
 
@@ -345,7 +277,3 @@ const isScalar = (value: unknown): value is string | number | boolean | null =>
     value.length <= filterLimits.textLength &&
     value.isWellFormed() &&
     !value.includes("\0"))
-
-/** RFC 6901. */
-const pointerOf = (path: Path): string =>
-  path.map((key) => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("")
