@@ -3,7 +3,7 @@
  */
 import { Option, Redacted, Result } from "effect"
 import type { AttemptView, DeliveryView } from "../api/DeliveryViews.ts"
-import type { SecretView, WebhookView } from "../api/WebhooksApi.ts"
+import type { SecretView, WebhookView } from "../api/WebhookViews.ts"
 import { advice } from "../domain/Advice.ts"
 import { masked } from "../domain/Auth.ts"
 import type { Attempt } from "../domain/Attempt.ts"

@@ -6,7 +6,7 @@
  */
 import { Option, Redacted, Result } from "effect"
 import type { InvalidInput } from "../api/Problems.ts"
-import type { WebhookInput } from "../api/WebhooksApi.ts"
+import type { WebhookInput } from "../api/WebhookInputs.ts"
 import * as Auth from "../domain/Auth.ts"
 import { mask, maskUrl, unmaskHeaders } from "../domain/Mask.ts"
 import * as RetryPolicy from "../domain/RetryPolicy.ts"

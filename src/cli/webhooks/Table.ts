@@ -1,7 +1,7 @@
 /**
  * How webhooks are shown in a terminal.
  */
-import type { WebhookView } from "../../api/WebhooksApi.ts"
+import type { WebhookView } from "../../api/WebhookViews.ts"
 import { type Column, instant, list, record } from "../Print.ts"
 
 /** The columns of a list of webhooks. */

@@ -26,7 +26,7 @@ export const create = Command.make(
   ({ secret, url, ...fields }) =>
     withClient(({ webhooks }) =>
       Effect.gen(function* () {
-        const { WebhookInput } = yield* Effect.promise(() => import("../../api/WebhooksApi.ts"))
+        const { WebhookInput } = yield* Effect.promise(() => import("../../api/WebhookInputs.ts"))
         const payload = yield* decode(WebhookInput)(
           bodyOf(fields, {
             url,

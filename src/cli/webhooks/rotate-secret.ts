@@ -28,7 +28,7 @@ export const rotateSecret = Command.make(
   ({ gracePeriodSeconds, secret, webhook }) =>
     withClient(({ webhooks }) =>
       Effect.gen(function* () {
-        const { RotateInput } = yield* Effect.promise(() => import("../../api/WebhooksApi.ts"))
+        const { RotateInput } = yield* Effect.promise(() => import("../../api/WebhookInputs.ts"))
         const payload = yield* decode(RotateInput)({
           ...(Option.isSome(secret) ? { secret: Redacted.value(secret.value) } : {}),
           ...(Option.isSome(gracePeriodSeconds)

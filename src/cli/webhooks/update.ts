@@ -22,7 +22,7 @@ export const update = Command.make(
   ({ url, webhook, ...fields }) =>
     withClient(({ webhooks }) =>
       Effect.gen(function* () {
-        const { WebhookPatch } = yield* Effect.promise(() => import("../../api/WebhooksApi.ts"))
+        const { WebhookPatch } = yield* Effect.promise(() => import("../../api/WebhookInputs.ts"))
         const payload = yield* decode(WebhookPatch)(
           bodyOf(fields, Option.match(url, { onNone: () => ({}), onSome: (url) => ({ url }) }))
         )

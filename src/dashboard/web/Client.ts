@@ -14,7 +14,7 @@ import type { RedeliveryInput, RedeliveryView } from "../../api/RedeliveriesApi.
 import type { StatsView, WebhookStatsView } from "../../api/StatsApi.ts"
 import type { KeyCreated, KeyView, TenantView } from "../../api/TenantsApi.ts"
 import type { WebhookChecked, WebhookTested } from "../../api/TrialsApi.ts"
-import type { SecretView, WebhookCreated, WebhookView } from "../../api/WebhooksApi.ts"
+import type { SecretView, WebhookCreated, WebhookView } from "../../api/WebhookViews.ts"
 import { type Problem, Refused } from "./Refused.ts"
 import type { Session } from "./Session.ts"
 
