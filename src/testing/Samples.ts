@@ -14,7 +14,7 @@
 import { Arbitrary, Schema } from "effect"
 import { EventTypeName, EventTypePattern } from "../domain/EventType.ts"
 import type { WebhookFields, WebhookSettings } from "../domain/Webhook.ts"
-import type { Draft } from "../publish/Publisher.ts"
+import type { Draft } from "../publish/Draft.ts"
 import type { Answer } from "./TestSender.ts"
 
 /** A webhook as `TestEngine.webhook` takes it. */

@@ -35,7 +35,8 @@ import {
   type WebhookUidTaken
 } from "../domain/Webhook.ts"
 import * as Engine from "../Engine.ts"
-import { type Accepted, type Draft, Publisher, type PublishRefusal } from "../publish/Publisher.ts"
+import type { Draft } from "../publish/Draft.ts"
+import { type Accepted, Publisher, type PublishRefusal } from "../publish/Publisher.ts"
 import { AddressGuard } from "../send/AddressGuard.ts"
 import { DeliveryLog } from "../store/DeliveryLog.ts"
 import { Ids } from "../store/Ids.ts"

@@ -6,19 +6,19 @@ import type { Planted } from "./Planting.ts"
 export const planted: ReadonlyArray<Planted> = [
   {
     name: "acknowledges before the commit",
-    file: "src/publish/Publisher.ts",
-    text: `          const results = yield* (plans.some(isOrdered) ? inTurn.withPermit(insert) : insert).pipe(
-            Effect.onError(() => Effect.sync(() => plans.forEach((one) => lanes.doubt(one.held))))
-          )`,
-    instead: `          const results = plans.map(() => ({ _tag: "Inserted" }) as const)
-          yield* Effect.forkDetach(Effect.ignore(insert))`
+    file: "src/publish/Commits.ts",
+    text: `    const results = yield* (plans.some(isOrdered) ? inTurn.withPermit(insert) : insert).pipe(
+      Effect.onError(() => Effect.sync(() => plans.forEach((one) => lanes.doubt(one.held))))
+    )`,
+    instead: `    const results = plans.map(() => ({ _tag: "Inserted" }) as const)
+    yield* Effect.forkDetach(Effect.ignore(insert))`
   },
   {
     name: "hands over before the commit",
-    file: "src/publish/Publisher.ts",
-    text: `          const insert = messages.insert([`,
-    instead: `          plans.forEach((one) => lanes.hand(one.held))
-          const insert = messages.insert([`
+    file: "src/publish/Commits.ts",
+    text: `    const insert = messages.insert([`,
+    instead: `    plans.forEach((one) => lanes.hand(one.held))
+    const insert = messages.insert([`
   },
   {
     name: "forgets deliveries of a commit whose answer was lost",
