@@ -58,7 +58,10 @@ export const layer = (settings: Settings) =>
       Http.layerNode({
         host: settings.host,
         port: settings.port,
-        gracefulShutdownTimeout: Duration.times(settings.shutdownTimeout, 0.3)
+        gracefulShutdownTimeout: Duration.times(settings.shutdownTimeout, 0.3),
+        maxBodyBytes: settings.maxBodyBytes,
+        connectionsMax: settings.maxConnections,
+        requestsMax: settings.maxRequests
       })
     ),
     Layer.provide(layerTelemetry(settings))

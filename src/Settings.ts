@@ -37,6 +37,10 @@ export interface Settings {
   /** Days that settled messages are kept. */
   readonly retentionDays: number
   readonly maxBodyBytes: number
+  /** Connections of clients at once. */
+  readonly maxConnections: number
+  /** Requests of clients in progress at once. */
+  readonly maxRequests: number
   readonly maxInFlight: number
   readonly maxInFlightPerAddress: number
   readonly shutdownTimeout: Duration.Duration
@@ -77,6 +81,8 @@ const config = Config.all({
   egressProxy: Config.option(Config.Redacted("POSTHASTE_EGRESS_PROXY")),
   retentionDays: Config.Finite("POSTHASTE_RETENTION_DAYS").pipe(Config.withDefault(30)),
   maxBodyBytes: Config.Int("POSTHASTE_MAX_BODY_BYTES").pipe(Config.withDefault(262_144)),
+  maxConnections: Config.Int("POSTHASTE_MAX_CONNECTIONS").pipe(Config.withDefault(4_096)),
+  maxRequests: Config.Int("POSTHASTE_MAX_REQUESTS").pipe(Config.withDefault(1_024)),
   maxInFlight: Config.Int("POSTHASTE_MAX_IN_FLIGHT").pipe(Config.withDefault(512)),
   maxInFlightPerAddress: Config.Int("POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS").pipe(
     Config.withDefault(512)
@@ -130,6 +136,14 @@ export const load: Effect.Effect<Settings, SettingInvalid> = Effect.gen(function
     return yield* new SettingInvalid({
       message: "POSTHASTE_MAX_BODY_BYTES: expected 1 to 16777216"
     })
+  }
+  if (raw.maxConnections < 1 || raw.maxConnections > 1_048_576) {
+    return yield* new SettingInvalid({
+      message: "POSTHASTE_MAX_CONNECTIONS: expected 1 to 1048576"
+    })
+  }
+  if (raw.maxRequests < 1 || raw.maxRequests > 65_536) {
+    return yield* new SettingInvalid({ message: "POSTHASTE_MAX_REQUESTS: expected 1 to 65536" })
   }
   if (raw.maxInFlight < 1 || raw.maxInFlight > 65_536) {
     return yield* new SettingInvalid({ message: "POSTHASTE_MAX_IN_FLIGHT: expected 1 to 65536" })

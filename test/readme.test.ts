@@ -121,6 +121,8 @@ describe("The README's tables", () => {
         POSTHASTE_DATA_DIR: settings.dataDir,
         POSTHASTE_RETENTION_DAYS: String(settings.retentionDays),
         POSTHASTE_MAX_BODY_BYTES: String(settings.maxBodyBytes),
+        POSTHASTE_MAX_CONNECTIONS: String(settings.maxConnections),
+        POSTHASTE_MAX_REQUESTS: String(settings.maxRequests),
         POSTHASTE_MAX_IN_FLIGHT: String(settings.maxInFlight),
         POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS: String(settings.maxInFlightPerAddress),
         POSTHASTE_SHUTDOWN_TIMEOUT: `${Duration.toSeconds(settings.shutdownTimeout)} seconds`,

@@ -6,6 +6,7 @@
  */
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as Schema from "effect/Schema"
+import { Overloaded } from "../domain/Message.ts"
 import { problem, ProblemItem } from "../domain/Problem.ts"
 
 /** The request is readable but says something that it may not; `errors` names each place. */
@@ -57,8 +58,8 @@ export class InternalError extends problem<InternalError>()("InternalError", {
   title: "Something went wrong here"
 }) {}
 
-/** Declares what any endpoint may answer: input that its schemas refuse, and faults of ours. */
+/** Declares what any endpoint may answer: input that its schemas refuse, too much, and faults of ours. */
 export class RequestProblems extends HttpApiMiddleware.Service<RequestProblems>()(
   "posthaste/api/RequestProblems",
-  { error: [InvalidInput, InternalError, StoreUnavailable] }
+  { error: [InvalidInput, InternalError, Overloaded, StoreUnavailable] }
 ) {}

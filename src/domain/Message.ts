@@ -64,13 +64,13 @@ export class BodyTooLarge extends problem<BodyTooLarge>()("BodyTooLarge", {
   title: "The message is too large"
 }) {}
 
-/** More is being published than can be taken now; nothing was stored. Try again after a while. */
+/** More is asked than can be taken now; nothing was stored. Try again after a while. */
 export class Overloaded extends problem<Overloaded>()(
   "Overloaded",
   {
     code: "overloaded",
     status: 503,
-    title: "Too much is being published; try again"
+    title: "Too much is asked at once; try again"
   },
   { retryAfterSeconds: Schema.Int }
 ) {}

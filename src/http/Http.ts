@@ -2,8 +2,9 @@
  * The HTTP API as one Layer: routes, documentation, and the server that carries them.
  *
  * Promises: every answer that is not a success is a problem; a body over the limit is refused before
- * it is parsed; a client that sends its headers or its body too slowly is cut off; at shutdown new
- * connections are refused first and requests in flight are finished, within a bound.
+ * it is parsed; what is in progress at once is bounded, and beyond that refused unread; a client that
+ * sends its headers or its body too slowly is cut off; at shutdown new connections are refused first
+ * and requests in flight are finished, within a bound.
  *
  * Leaves to others: the work itself (the services that the handlers name), TLS and rate limits.
  */
@@ -11,7 +12,6 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ByteSize, Duration, Effect, Layer } from "effect"
 import { HttpIncomingMessage, HttpRouter } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import { createServer } from "node:http"
 import { Api } from "../api/Api.ts"
 import type { Authorization } from "../api/Authorization.ts"
 import { AuthorizationLayer } from "./AuthorizationLayer.ts"
@@ -22,6 +22,7 @@ import { Docs } from "./Docs.ts"
 import { Draining } from "./Draining.ts"
 import { Edge } from "./Edge.ts"
 import { HoldHandlers } from "./HoldHandlers.ts"
+import { Intake } from "./Intake.ts"
 import { EventTypesHandlers } from "./EventTypesHandlers.ts"
 import { JsonBodyLayer } from "./JsonBodyLayer.ts"
 import { MessagesHandlers } from "./MessagesHandlers.ts"
@@ -35,6 +36,7 @@ import { SystemHandlers } from "./SystemHandlers.ts"
 import { TenantsHandlers } from "./TenantsHandlers.ts"
 import { TrialsHandlers } from "./TrialsHandlers.ts"
 import { WebhooksHandlers } from "./WebhooksHandlers.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
 
 /** What the API takes. */
 export interface HttpOptions {
@@ -58,6 +60,10 @@ export interface HttpServerOptions extends HttpOptions {
   readonly headersTimeout?: Duration.Input
   /** How long a client may take to send its whole request. 30 seconds by default. */
   readonly requestTimeout?: Duration.Input
+  /** Connections at once; those beyond are closed. 4,096 by default. */
+  readonly connectionsMax?: number
+  /** Requests in progress at once; those beyond are answered 503. 1,024 by default. */
+  readonly requestsMax?: number
 }
 
 /** The routes of the API and its documentation, for a router that other doors may add to. */
@@ -127,17 +133,27 @@ export const layer = (options: HttpOptions = {}) => serve(routes(options), optio
  */
 export const layerNode = (options: HttpServerOptions = {}) =>
   Layer.unwrap(
-    Effect.map(Standby, ({ attach }) =>
-      NodeHttpServer.layer(
+    Effect.gen(function* () {
+      const { attach } = yield* Standby
+      const context = yield* Effect.context<never>()
+      return NodeHttpServer.layer(
         () =>
           attach(
             answerClientErrors(
-              createServer({
-                headersTimeout: Duration.toMillis(options.headersTimeout ?? "10 seconds"),
-                requestTimeout: Duration.toMillis(options.requestTimeout ?? "30 seconds"),
-                connectionsCheckingInterval: checkingMs,
-                maxHeaderSize: headerBytesMax
-              })
+              new Intake(
+                {
+                  headersTimeout: Duration.toMillis(options.headersTimeout ?? "10 seconds"),
+                  requestTimeout: Duration.toMillis(options.requestTimeout ?? "30 seconds"),
+                  connectionsCheckingInterval: checkingMs,
+                  maxHeaderSize: headerBytesMax
+                },
+                {
+                  connectionsMax: options.connectionsMax,
+                  requestsMax: options.requestsMax,
+                  bodyBytesMax: (options.maxBodyBytes ?? defaultMaxBodyBytes) + envelopeBytes,
+                  onRefused: () => Metrics.httpRefused.updateUnsafe(1, context)
+                }
+              )
             )
           ),
         {
@@ -146,7 +162,7 @@ export const layerNode = (options: HttpServerOptions = {}) =>
           gracefulShutdownTimeout: options.gracefulShutdownTimeout ?? "10 seconds"
         }
       )
-    )
+    })
   ).pipe(Layer.provideMerge(Standby.layer))
 
 const defaultMaxBodyBytes = 262_144

@@ -98,6 +98,10 @@ export const httpDuration = histogramsAsNeeded(
   "method, route, status",
   [0.005, 0.025, 0.1, 0.5, 2.5, 10]
 )
+export const httpRefused = counter(
+  "posthaste_http_request_refused_total",
+  "Requests that were answered 503 unread, as too many were in progress"
+)
 
 export const webhooks = gauges("posthaste_webhook_registered", "Webhooks, by status", [
   "status",

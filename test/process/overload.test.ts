@@ -2,9 +2,12 @@
  * The door of the service under abuse: more than it can take, clients that are slow on purpose, and
  * bytes that are meant to be misread. Real time and real sockets.
  */
+import * as http from "node:http"
 import * as net from "node:net"
 import { afterAll, assert, describe, it } from "vitest"
-import { openInbox, until } from "../support/Inbox.ts"
+import { flood } from "../support/Flood.ts"
+import { until } from "../support/Inbox.ts"
+import { startPostgres } from "../support/Postgres.ts"
 import { scaled } from "../support/Scale.ts"
 import { adminKey, makeService, residentBytes, type Service } from "../support/Service.ts"
 
@@ -125,161 +128,135 @@ describe("the door of the service", () => {
     assert.strictEqual(status, 202)
   })
 
-  it("takes what it can of far more than it can take, delivers that, and says when to come back", async () => {
-    const receiver = await openInbox()
-    cleanups.push(receiver.close)
+  it("reads no more of one connection than it answers, however much is sent on it", async () => {
     const service = await started()
-    await service.call("POST", "/v1/webhooks", { url: receiver.url, concurrency: 64 })
-    const data = "x".repeat(8_000)
-    const accepted = new Set<string>()
-    const refusals = new Map<number, number>()
-    const endsAt = performance.now() + scaled(3_000, 60_000)
-    let broken = 0
-    let peak = 0
-    // Every client asks again as soon as it is answered, however it is answered.
-    const client = async () => {
-      while (performance.now() < endsAt) {
-        try {
-          const response = await fetch(`${service.baseUrl}/v1/messages`, {
-            method: "POST",
-            headers: { authorization: `Bearer ${adminKey}`, "content-type": "application/json" },
-            body: JSON.stringify({ type: "load.test", data })
-          })
-          const text = await response.text()
-          if (response.status === 202) accepted.add(JSON.parse(text).id)
-          else {
-            refusals.set(response.status, (refusals.get(response.status) ?? 0) + 1)
-            assert.include([429, 503], response.status, text)
-            assert.match(response.headers.get("retry-after") ?? "", /^\d+$/)
-            assert.strictEqual(response.headers.get("content-type"), "application/problem+json")
-          }
-        } catch (error) {
-          if (error instanceof TypeError) broken++
-          else throw error
-        }
-      }
-    }
+    const data = "x".repeat(10_000)
+    const publish = JSON.stringify({ type: "pipeline.test", data })
+    const request =
+      `POST /v1/messages HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${adminKey}\r\n` +
+      `content-type: application/json\r\ncontent-length: ${publish.length}\r\n\r\n${publish}`
+    const count = scaled(3_000, 30_000)
     const before = residentBytes(service.pid())
-    const watch = setInterval(() => {
-      peak = Math.max(peak, residentBytes(service.pid()))
-    }, 100)
-    await Promise.all(Array.from({ length: scaled(100, 400) }, client))
-    await until(() => [...accepted].every((id) => receiver.ids.has(id)))
-    clearInterval(watch)
+    const memory = watchMemory(service)
+    let accepted = 0
+    const socket = net.connect(portOf(service.baseUrl), "127.0.0.1")
+    socket.setEncoding("latin1")
+    socket.on("data", (chunk: string) => (accepted += chunk.split("HTTP/1.1 202 ").length - 1))
+    for (let i = 0; i < count; i++) socket.write(request)
+    await until(() => accepted === count || socket.closed)
+    socket.destroy()
+    const peak = memory.end()
     console.log(
-      `overload: ${accepted.size} accepted and delivered, refused ${JSON.stringify([...refusals])}, ` +
-        `${broken} connections broken, RSS ${mib(before)} before, ${mib(peak)} at most`
+      `pipelined: ${accepted} of ${count} accepted, RSS ${mib(before)} before, ${mib(peak)} at most`
     )
-    assert.isAbove(accepted.size, 0)
-    assert.strictEqual(broken, 0)
-    assert.isBelow(peak, 1_000 * 1_048_576)
-    assert.isBelow(await healthMs(service.baseUrl), 1_000)
-  }, 300_000)
-
-  it("refuses what comes faster than it can be written, and says when to come back", async () => {
-    const receiver = await openInbox()
-    cleanups.push(receiver.close)
-    const service = await started()
-    await service.call("POST", "/v1/webhooks", {
-      url: receiver.url,
-      eventTypes: ["flood.test"],
-      concurrency: 256
-    })
-    const before = residentBytes(service.pid())
-    let peak = 0
-    const watch = setInterval(() => {
-      peak = Math.max(peak, residentBytes(service.pid()))
-    }, 100)
-    const flood = await offer({
-      port: portOf(service.baseUrl),
-      connections: 900,
-      perSecond: 10_000,
-      lastsMs: scaled(1_500, 60_000),
-      body: JSON.stringify({ type: "flood.test", data: "x".repeat(100_000) })
-    })
-    await until(() => flood.accepted.every((id) => receiver.ids.has(id)))
-    clearInterval(watch)
-    const refusedMs = flood.refusedMs.toSorted((a, b) => a - b)
-    const p99 = refusedMs[Math.floor(refusedMs.length * 0.99)] ?? 0
-    console.log(
-      `flood: ${flood.sent} sent, ${flood.accepted.length} accepted and delivered, ` +
-        `${refusedMs.length} refused (p50 ${refusedMs[refusedMs.length >> 1]?.toFixed(0)} ms, ` +
-        `p99 ${p99.toFixed(0)} ms), RSS ${mib(before)} before, ${mib(peak)} at most`
-    )
-    assert.isAbove(flood.accepted.length, 0)
-    assert.isAbove(refusedMs.length, 0)
-    assert.strictEqual(flood.accepted.length + refusedMs.length, flood.sent)
-    assert.isBelow(peak, 1_000 * 1_048_576)
-    assert.isBelow(await healthMs(service.baseUrl), 1_000)
+    assert.strictEqual(accepted, count)
+    assert.isBelow(peak, memoryMax)
   }, 300_000)
 })
 
-/** A load that is due at a rate, over more connections than a service can keep waiting. */
-interface Offer {
-  readonly port: number
-  readonly connections: number
-  readonly perSecond: number
-  readonly lastsMs: number
-  readonly body: string
-}
-
-/** Sends requests as they fall due, each on a connection that waits for no answer, and reads every answer. */
-const offer = async ({ body, connections, lastsMs, perSecond, port }: Offer) => {
-  const request = Buffer.from(
-    `POST /v1/messages HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${adminKey}\r\n` +
-      `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
-  )
-  const accepted: Array<string> = []
-  const refusedMs: Array<number> = []
-  const broken: Array<string> = []
-  let sent = 0
-  const lines = Array.from({ length: connections }, () => {
-    const sentAt: Array<number> = []
-    let received = ""
-    const socket = net.connect(port, "127.0.0.1")
-    socket.setEncoding("latin1")
-    socket.on("error", (error) => broken.push(String(error)))
-    socket.on("data", (chunk: string) => {
-      received += chunk
-      while (true) {
-        const end = received.indexOf("\r\n\r\n")
-        const length = Number(/content-length: (\d+)/i.exec(received.slice(0, end))?.[1])
-        if (end === -1 || received.length < end + 4 + length) return
-        const head = received.slice(0, end)
-        const text = received.slice(end + 4, end + 4 + length)
-        received = received.slice(end + 4 + length)
-        const at = sentAt.shift()
-        if (head.startsWith("HTTP/1.1 202 ")) accepted.push(JSON.parse(text).id)
-        else if (/^HTTP\/1\.1 (?:429|503) /.test(head) && /\r\nretry-after: \d+/i.test(head)) {
-          refusedMs.push(performance.now() - (at ?? 0))
-        } else broken.push(`${head}${text}`.slice(0, 300))
-      }
+describe("the service that is offered ten times what it can take", () => {
+  it("refuses the rest, holds its memory, and delivers all that it accepted", async () => {
+    const postgres = await startPostgres()
+    cleanups.push(postgres.stop)
+    const service = await makeService({ databaseUrl: postgres.url })
+    cleanups.push(service.remove)
+    await service.start()
+    const receiver = await openTally()
+    cleanups.push(receiver.close)
+    await service.call("POST", "/v1/webhooks", { url: receiver.url, concurrency: 256 })
+    const plan = {
+      port: portOf(service.baseUrl),
+      path: "/v1/messages",
+      key: adminKey,
+      body: JSON.stringify({ type: "load.test", data: "x".repeat(64_000) })
+    }
+    // As many as it takes where each waits for its turn.
+    const measured = await flood({
+      ...plan,
+      connections: 64,
+      pipelined: 1,
+      perSecond: 100_000,
+      lastsMs: scaled(1_500, 10_000)
     })
-    return { socket, sentAt }
-  })
-  await until(() => lines.every(({ socket }) => !socket.connecting))
-  const begunAt = performance.now()
-  for (let due = 0; performance.now() < begunAt + lastsMs; due = await later(begunAt, perSecond)) {
-    while (sent < due) {
-      const open = lines.filter(({ sentAt }) => sentAt.length === 0)
-      if (open.length === 0) break
-      for (const { sentAt, socket } of open) {
-        sentAt.push(performance.now())
-        socket.write(request)
-        sent++
-      }
+    assert.deepStrictEqual(measured.wrong, [])
+    const capacity = (measured.accepted.length / measured.lastedMs) * 1_000
+    const memory = watchMemory(service)
+    const flooded = await flood({
+      ...plan,
+      connections: 3_000,
+      pipelined: 16,
+      perSecond: Math.ceil(capacity * 10),
+      lastsMs: scaled(3_000, 60_000)
+    })
+    const healthy = await healthMs(service.baseUrl)
+    const accepted = [...measured.accepted, ...flooded.accepted]
+    await until(() => accepted.every((id) => receiver.ids.has(id)))
+    const peak = memory.end()
+    const { late, refusedMs, sent, wrong } = flooded
+    console.log(
+      `10 x overload: took ${capacity.toFixed(0)}/s, was offered ` +
+        `${((sent / flooded.lastedMs) * 1_000).toFixed(0)}/s of 64 KB for ` +
+        `${(flooded.lastedMs / 1_000).toFixed(0)} s (${late} late); ${flooded.accepted.length} accepted ` +
+        `(p50 ${at(flooded.acceptedMs, 0.5)} ms, p99 ${at(flooded.acceptedMs, 0.99)} ms) and delivered, ` +
+        `${refusedMs.length} refused (p50 ${at(refusedMs, 0.5)} ms, p99 ${at(refusedMs, 0.99)} ms), ` +
+        `RSS ${mib(peak)} at most`
+    )
+    assert.deepStrictEqual(wrong, [])
+    assert.isAtLeast(sent, 0.8 * (sent + late), "of the load was really offered")
+    assert.strictEqual(flooded.accepted.length + refusedMs.length, sent)
+    assert.isAbove(flooded.accepted.length, 0)
+    assert.isAbove(refusedMs.length, 0)
+    assert.isBelow(peak, memoryMax)
+    assert.isBelow(healthy, 1_000)
+  }, 600_000)
+})
+
+/** Resident memory that no load may take a service beyond. */
+const memoryMax = 768 * 1_048_576
+
+/** Reads the memory of a service now and then; `end` answers the most. */
+const watchMemory = (service: Service) => {
+  let peak = 0
+  const timer = setInterval(() => {
+    peak = Math.max(peak, residentBytes(service.pid()))
+  }, 50)
+  return {
+    end: () => {
+      clearInterval(timer)
+      return peak
     }
   }
-  await until(() => broken.length > 0 || lines.every(({ sentAt }) => sentAt.length === 0))
-  assert.deepStrictEqual(broken, [])
-  for (const { socket } of lines) socket.destroy()
-  return { sent, accepted, refusedMs }
 }
 
-/** Lets others come in, and answers how many requests are due by then. */
-const later = async (begunAt: number, perSecond: number): Promise<number> => {
-  await new Promise((resolve) => setTimeout(resolve, 5))
-  return ((performance.now() - begunAt) / 1_000) * perSecond
+/** Starts a receiver that keeps the ids of what it is sent, and nothing else. */
+const openTally = async () => {
+  const ids = new Set<string>()
+  const server = http.createServer((request, response) => {
+    request.resume().on("end", () => {
+      ids.add(String(request.headers["webhook-id"]))
+      response.writeHead(204).end()
+    })
+  })
+  const url = await new Promise<string>((resolve) =>
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      resolve(`http://127.0.0.1:${typeof address === "object" ? address?.port : address}`)
+    })
+  )
+  return {
+    ids,
+    url,
+    close: () => {
+      server.closeAllConnections()
+      server.close()
+    }
+  }
+}
+
+/** A percentile, in whole milliseconds. */
+const at = (all: ReadonlyArray<number>, share: number): string => {
+  const sorted = all.toSorted((a, b) => a - b)
+  return (sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN).toFixed(0)
 }
 
 const mib = (bytes: number): string => `${Math.round(bytes / 1_048_576)} MiB`

@@ -1,0 +1,175 @@
+/** What a server takes in at once, over real sockets, with answers that come when the test says so. */
+import { assert, describe, it } from "@effect/vitest"
+import { once } from "node:events"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import * as net from "node:net"
+import { afterEach } from "vitest"
+import { Intake, type IntakeOptions } from "../../src/http/Intake.ts"
+import { until } from "../support/Inbox.ts"
+
+const cleanups: Array<() => void> = []
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup()
+})
+
+interface Taken {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+}
+
+/** Listens with bounds; what is handed on is kept until the test answers it. */
+const listen = async (options: IntakeOptions = {}) => {
+  const taken: Array<Taken> = []
+  let refused = 0
+  const server = new Intake({}, { onRefused: () => refused++, ...options })
+  server.on("request", (request, response) => {
+    request.resume()
+    taken.push({ request, response })
+  })
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const address = server.address()
+  const port = typeof address === "object" && address !== null ? address.port : 0
+  cleanups.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const connect = async () => {
+    let received = ""
+    const socket = net.connect(port, "127.0.0.1")
+    cleanups.push(() => socket.destroy())
+    socket.setEncoding("latin1")
+    socket.on("data", (chunk: string) => (received += chunk))
+    socket.on("error", () => undefined)
+    await once(socket, "connect")
+    return {
+      socket,
+      statuses: () => [...received.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status),
+      received: () => received
+    }
+  }
+  return { connect, server, taken, refused: () => refused }
+}
+
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: a\r\n\r\n`
+const post = (path: string, body: string) =>
+  `POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+
+describe("Intake", () => {
+  it("takes 32 requests of a connection at once, and the others in their order as answers go out", async () => {
+    const { connect, taken } = await listen()
+    const { socket, statuses } = await connect()
+    const count = 2_000
+    for (let i = 0; i < count; i++) socket.write(post(`/${i}`, "x".repeat(1_000)))
+    await until(() => taken.length === 32)
+    const other = await connect()
+    other.socket.write(get("/other"))
+    await until(() => taken.length > 32)
+    assert.strictEqual(taken.pop()?.request.url, "/other")
+    assert.isBelow(taken[0]!.request.socket.bytesRead, 131_072)
+    for (let next = 0; next < count; next++) {
+      await until(() => taken.length > next)
+      assert.isAtMost(taken.length - next, 32)
+      const { request, response } = taken[next]!
+      assert.strictEqual(request.url, `/${next}`)
+      response.end("ok")
+    }
+    await until(() => statuses().length === count)
+    assert.isTrue(statuses().every((status) => status === "200"))
+  })
+
+  it("refuses what is beyond its requests, unread, with a problem that says when to come back", async () => {
+    const { connect, refused, taken } = await listen({ requestsMax: 2 })
+    const busy = await connect()
+    busy.socket.write(get("/1") + get("/2"))
+    await until(() => taken.length === 2)
+    const other = await connect()
+    other.socket.write(post("/3", "x".repeat(100_000)))
+    await until(() => other.received().endsWith("}"))
+    assert.strictEqual(refused(), 1)
+    assert.lengthOf(taken, 2)
+    const [head, body] = other.received().split("\r\n\r\n")
+    assert.match(head!, /^HTTP\/1\.1 503 /)
+    assert.match(head!, /^retry-after: 1$/m)
+    assert.match(head!, /^content-type: application\/problem\+json$/m)
+    const { requestId, ...problem } = JSON.parse(body!)
+    assert.deepStrictEqual(problem, {
+      type: "urn:posthaste:problem:overloaded",
+      title: "Too much is asked at once; try again",
+      status: 503,
+      code: "overloaded",
+      retryAfterSeconds: 1
+    })
+    assert.include(head!.split("\r\n"), `x-request-id: ${requestId}`)
+    // The connection goes on, and there is room again.
+    taken[0]!.response.end()
+    await until(() => busy.statuses().length === 1)
+    other.socket.write(get("/4"))
+    await until(() => taken.length === 3)
+    assert.strictEqual(taken[2]!.request.url, "/4")
+  })
+
+  it("counts the bytes that bodies announce, or may have, and lets one larger request go alone", async () => {
+    const { connect, refused, taken } = await listen({ bytesMax: 1_000, bodyBytesMax: 5_000 })
+    const line = await connect()
+    line.socket.write(post("/large", "x".repeat(2_000)))
+    await until(() => taken.length === 1)
+    const other = await connect()
+    other.socket.write(post("/small", "x"))
+    await until(() => refused() === 1)
+    // What has no body is let in.
+    other.socket.write(get("/bare"))
+    await until(() => taken.length === 2)
+    for (const { response } of taken) response.end()
+    await until(() => line.statuses().length === 1 && other.statuses().length === 2)
+    other.socket.write(post("/small", "x".repeat(900)))
+    await until(() => taken.length === 3)
+    line.socket.write("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n")
+    await until(() => refused() === 2)
+  })
+
+  it("answers whoever asks after health although it is full", async () => {
+    const { connect, taken } = await listen({ requestsMax: 1 })
+    const { socket } = await connect()
+    socket.write(get("/1"))
+    await until(() => taken.length === 1)
+    const other = await connect()
+    other.socket.write(get("/health/live"))
+    await until(() => taken.length === 2)
+  })
+
+  it("makes room for what a lost connection had in progress, and drops what waited on it", async () => {
+    const { connect, refused, taken } = await listen({ requestsMax: 40 })
+    const lost = await connect()
+    for (let i = 0; i < 40; i++) lost.socket.write(get(`/${i}`))
+    await until(() => taken.length === 32)
+    let closed = 0
+    for (const { response } of taken) response.once("close", () => closed++)
+    lost.socket.destroy()
+    // Nobody looks at a connection that is not read from, until something is written to it.
+    for (const { response } of taken.slice(0, 2)) response.end()
+    await until(() => closed === 32)
+    const before = taken.length
+    const other = await connect()
+    for (let i = 0; i < 32; i++) other.socket.write(get(`/other/${i}`))
+    const another = await connect()
+    for (let i = 0; i < 8; i++) another.socket.write(get(`/other/${i}`))
+    await until(() => taken.length === before + 40)
+    assert.strictEqual(refused(), 0)
+    assert.isTrue(taken.slice(before).every(({ request }) => request.url!.startsWith("/other/")))
+  })
+
+  it("closes connections beyond its bound", async () => {
+    const { connect, server, taken } = await listen({ connectionsMax: 2 })
+    const first = await connect()
+    await connect()
+    await until(
+      async () =>
+        (await new Promise<number>((resolve) => server.getConnections((_, n) => resolve(n)))) === 2
+    )
+    const third = await connect()
+    await once(third.socket, "close")
+    first.socket.write(get("/"))
+    await until(() => taken.length === 1)
+  })
+})
