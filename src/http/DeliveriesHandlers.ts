@@ -21,7 +21,7 @@ import { DeliveryLog } from "../store/DeliveryLog.ts"
 import { MessageRepo } from "../store/MessageRepo.ts"
 import { WebhookRepo } from "../store/WebhookRepo.ts"
 import { DeliveryStream } from "./DeliveryStream.ts"
-import { unavailable } from "./StoreFaults.ts"
+import { answered } from "./StoreFaults.ts"
 import { attemptView, deliveryView } from "./Views.ts"
 
 export const DeliveriesHandlers = HttpApiBuilder.group(
@@ -70,7 +70,7 @@ export const DeliveriesHandlers = HttpApiBuilder.group(
     const open = Effect.fn("DeliveriesHandlers.stream")(function* (query: StreamQuery) {
       const { tenantId } = yield* Caller
       const webhookId =
-        query.webhook === undefined ? null : yield* webhookIdOf(tenantId, query.webhook)
+        query.webhook === undefined ? null : yield* answered(webhookIdOf(tenantId, query.webhook))
       // Nothing would ever come, and nobody would learn why.
       if (isNone(webhookId)) return yield* new WebhookNotFound()
       return yield* stream.open(tenantId, {
@@ -78,7 +78,7 @@ export const DeliveriesHandlers = HttpApiBuilder.group(
         type: query.type ?? null,
         status: query.status ?? null
       })
-    }, unavailable)
+    })
 
     return handlers
       .handleRaw("stream", ({ query }) => open(query))
@@ -101,7 +101,7 @@ export const DeliveriesHandlers = HttpApiBuilder.group(
               query.statusCodeClass === undefined ? null : Number(query.statusCodeClass[0])
           })
           return { ...page, data: page.data.map(deliveryView) }
-        }, unavailable),
+        }, answered),
 
         get: Effect.fn("DeliveriesHandlers.get")(function* ({ params }) {
           const { tenantId } = yield* Caller
@@ -115,7 +115,7 @@ export const DeliveriesHandlers = HttpApiBuilder.group(
             explanation: explainDelivery({ delivery, attempts, webhook, now }),
             lastAttempt: last === undefined ? null : detail(last, false)
           }
-        }, unavailable),
+        }, answered),
 
         attempts: Effect.fn("DeliveriesHandlers.attempts")(function* ({ params, query }) {
           const { tenantId } = yield* Caller
@@ -126,17 +126,17 @@ export const DeliveriesHandlers = HttpApiBuilder.group(
             ...emptyPage,
             data: attempts.map((attempt) => detail(attempt, query.include === "body"))
           }
-        }, unavailable),
+        }, answered),
 
         redeliver: Effect.fn("DeliveriesHandlers.redeliver")(function* ({ params }) {
           const { tenantId } = yield* Caller
           return deliveryView(yield* lanes.redeliver(tenantId, yield* idOf(params.id)))
-        }, unavailable),
+        }, answered),
 
         cancel: Effect.fn("DeliveriesHandlers.cancel")(function* ({ params }) {
           const { tenantId } = yield* Caller
           return deliveryView(yield* lanes.cancel(tenantId, yield* idOf(params.id)))
-        }, unavailable)
+        }, answered)
       })
   })
 )

@@ -27,7 +27,7 @@ import * as JsonSchema from "../publish/JsonSchema.ts"
 import { EventTypeRepo } from "../store/EventTypeRepo.ts"
 import { idempotencyOf } from "./Idempotency.ts"
 import { invalidAt } from "./RequestProblemsLayer.ts"
-import { unavailable } from "./StoreFaults.ts"
+import { answered } from "./StoreFaults.ts"
 
 export const EventTypesHandlers = HttpApiBuilder.group(
   Api,
@@ -73,18 +73,18 @@ export const EventTypesHandlers = HttpApiBuilder.group(
         const fields = yield* Effect.fromResult(judged(fieldsOf(payload.name, payload)))
         const idempotency = yield* idempotencyOf(headers["idempotency-key"], request)
         return view(yield* eventTypes.create(tenantId, payload.name, fields, idempotency))
-      }, unavailable),
+      }, answered),
 
       list: Effect.fn("EventTypesHandlers.list")(function* ({ query }) {
         const { tenantId } = yield* Caller
         const page = yield* eventTypes.list(tenantId, yield* Effect.fromResult(pageRequest(query)))
         return { ...page, data: page.data.map(view) }
-      }, unavailable),
+      }, answered),
 
       get: Effect.fn("EventTypesHandlers.get")(function* ({ params }) {
         const { tenantId } = yield* Caller
         return view(yield* eventTypes.get(tenantId, yield* nameOf(params.name)))
-      }, unavailable),
+      }, answered),
 
       put: Effect.fn("EventTypesHandlers.put")(function* ({ params, payload }) {
         const { tenantId } = yield* Caller
@@ -95,28 +95,28 @@ export const EventTypesHandlers = HttpApiBuilder.group(
           return yield* invalidAt("/name", "Expected the name that the path names")
         }
         return view(yield* put(tenantId, params.name, payload))
-      }, unavailable),
+      }, answered),
 
       patch: Effect.fn("EventTypesHandlers.patch")(function* ({ params, payload }) {
         const { tenantId } = yield* Caller
         return view(yield* change(tenantId, yield* nameOf(params.name), payload))
-      }, unavailable),
+      }, answered),
 
       delete: Effect.fn("EventTypesHandlers.delete")(function* ({ params }) {
         const { tenantId } = yield* Caller
         yield* eventTypes.delete(tenantId, yield* nameOf(params.name))
-      }, unavailable),
+      }, answered),
 
       getPolicy: Effect.fn("EventTypesHandlers.getPolicy")(function* () {
         const { tenantId } = yield* Caller
         return { unknown: yield* eventTypes.unknown(tenantId) }
-      }, unavailable),
+      }, answered),
 
       putPolicy: Effect.fn("EventTypesHandlers.putPolicy")(function* ({ payload }) {
         const { tenantId } = yield* Caller
         yield* eventTypes.setUnknown(tenantId, payload.unknown)
         return payload
-      }, unavailable)
+      }, answered)
     })
   })
 )

@@ -8,7 +8,7 @@ import type { HoldView } from "../api/HoldApi.ts"
 import type { Hold } from "../domain/Hold.ts"
 import { HoldRepo } from "../store/HoldRepo.ts"
 import { operator } from "./Operator.ts"
-import { unavailable } from "./StoreFaults.ts"
+import { answered } from "./StoreFaults.ts"
 
 export const HoldHandlers = HttpApiBuilder.group(
   Api,
@@ -19,16 +19,16 @@ export const HoldHandlers = HttpApiBuilder.group(
       get: Effect.fn("HoldHandlers.get")(function* () {
         yield* operator
         return view(yield* holds.find)
-      }, unavailable),
+      }, answered),
       hold: Effect.fn("HoldHandlers.hold")(function* ({ payload }) {
         yield* operator
         return view(Option.some(yield* holds.hold(payload?.reason ?? null)))
-      }, unavailable),
+      }, answered),
       release: Effect.fn("HoldHandlers.release")(function* () {
         yield* operator
         yield* holds.release
         return view(Option.none())
-      }, unavailable)
+      }, answered)
     })
   })
 )

@@ -31,7 +31,7 @@ import * as Explanation from "./Explanation.ts"
 import { idempotencyOf } from "./Idempotency.ts"
 import { elements, scan, slice } from "./JsonSlice.ts"
 import { invalidAt, invalidInput } from "./RequestProblemsLayer.ts"
-import { unavailable } from "./StoreFaults.ts"
+import { answered, unavailable } from "./StoreFaults.ts"
 import { bodyView, deliveryView } from "./Views.ts"
 
 /** Answers with messages whose `data` has at most so many bytes. */
@@ -165,7 +165,7 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
         })
         const accepted = data.filter(({ status }) => status === 202).length
         return { accepted, refused: data.length - accepted, data }
-      }, unavailable)
+      }, answered)
 
       return handlers
         .handleRaw("publish", ({ headers }) => publish(headers["idempotency-key"] ?? null))
@@ -191,7 +191,7 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
                 deliveries: message.fanOut
               }))
             }
-          }, unavailable),
+          }, answered),
 
           routing: Effect.fn("MessagesHandlers.routing")(function* ({ params, query }) {
             const { tenantId } = yield* Caller
@@ -200,7 +200,7 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
               pageRequest({ ...query, before: message.createdAt + 1 })
             )
             return yield* explain(message, request)
-          }, unavailable),
+          }, answered),
 
           get: Effect.fn("MessagesHandlers.get")(function* ({ params, query }) {
             const { tenantId } = yield* Caller
@@ -221,7 +221,7 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
               deliveries: deliveries.data.map(deliveryView),
               deliveriesNextCursor: deliveries.nextCursor
             }
-          }, unavailable)
+          }, answered)
         })
     })
   )

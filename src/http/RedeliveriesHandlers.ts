@@ -16,7 +16,7 @@ import { Ids } from "../store/Ids.ts"
 import { RedeliveryRepo } from "../store/RedeliveryRepo.ts"
 import { WebhookRepo } from "../store/WebhookRepo.ts"
 import { idempotencyOf } from "./Idempotency.ts"
-import { unavailable } from "./StoreFaults.ts"
+import { answered } from "./StoreFaults.ts"
 
 export const RedeliveriesHandlers = HttpApiBuilder.group(
   Api,
@@ -53,24 +53,24 @@ export const RedeliveriesHandlers = HttpApiBuilder.group(
           idempotency: yield* idempotencyOf(headers["idempotency-key"], request)
         })
         return view(job)
-      }, unavailable),
+      }, answered),
 
       list: Effect.fn("RedeliveriesHandlers.list")(function* ({ query }) {
         const { tenantId } = yield* Caller
         const page = yield* repo.list(tenantId, yield* Effect.fromResult(pageRequest(query)))
         return { ...page, data: page.data.map(view) }
-      }, unavailable),
+      }, answered),
 
       get: Effect.fn("RedeliveriesHandlers.get")(function* ({ params }) {
         const { tenantId } = yield* Caller
         const found = yield* repo.find(tenantId, yield* idOf(params.id))
         return Option.isSome(found) ? view(found.value) : yield* new RedeliveryNotFound()
-      }, unavailable),
+      }, answered),
 
       cancel: Effect.fn("RedeliveriesHandlers.cancel")(function* ({ params }) {
         const { tenantId } = yield* Caller
         return view(yield* repo.cancel(tenantId, yield* idOf(params.id)))
-      }, unavailable)
+      }, answered)
     })
   })
 )

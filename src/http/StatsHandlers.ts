@@ -10,7 +10,7 @@ import { type Backlog, backlogMax, type Tally, type TenantStats } from "../domai
 import { circuitState, WebhookNotFound } from "../domain/Webhook.ts"
 import { StatsRepo } from "../store/StatsRepo.ts"
 import { WebhookRepo } from "../store/WebhookRepo.ts"
-import { unavailable } from "./StoreFaults.ts"
+import { answered } from "./StoreFaults.ts"
 
 export const StatsHandlers = HttpApiBuilder.group(
   Api,
@@ -25,7 +25,7 @@ export const StatsHandlers = HttpApiBuilder.group(
         const { backlog, minutes, total } = yield* stats.tenant(tenantId)
         const now = yield* Clock.currentTimeMillis
         return { ...totals(total, backlog, now), throughput: lastHour(minutes, now) }
-      }, unavailable),
+      }, answered),
 
       webhook: Effect.fn("StatsHandlers.webhook")(function* ({ params }) {
         const { tenantId } = yield* Caller
@@ -47,7 +47,7 @@ export const StatsHandlers = HttpApiBuilder.group(
           circuit: { state: circuitState(health, now), openUntil: health.circuitOpenUntil },
           consecutiveFailures: health.consecutiveFailures
         }
-      }, unavailable)
+      }, answered)
     })
   })
 )

@@ -1,8 +1,9 @@
 /**
  * Turns a fault of the store into the answer that asks a caller to come back.
  */
-import { Cause, Effect } from "effect"
+import { Cause, Effect, flow } from "effect"
 import { StoreUnavailable } from "../api/Problems.ts"
+import { inTime } from "../store/InTime.ts"
 import { StoreError } from "../store/StoreError.ts"
 import { log } from "../telemetry/Log.ts"
 
@@ -28,6 +29,18 @@ export const unavailable = <A, E, R>(
           Effect.fail(error as Exclude<E, StoreError>)
     )
   )
+
+/**
+ * Answers 503 also where the store says nothing for ten seconds.
+ *
+ * **Gotchas** Not for what waits for anything but the store, nor for what has a bound of its own.
+ */
+export const answered: <A, E, R>(
+  effect: Effect.Effect<A, E, R>
+) => Effect.Effect<A, Exclude<E, StoreError> | StoreUnavailable, R> = flow(
+  inTime("request", "10 seconds"),
+  unavailable
+)
 
 const answer = (error: StoreError): Effect.Effect<never, StoreUnavailable> =>
   Effect.andThen(

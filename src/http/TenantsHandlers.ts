@@ -17,7 +17,7 @@ import { TenantRepo } from "../store/TenantRepo.ts"
 import { idempotencyOf } from "./Idempotency.ts"
 import { operator } from "./Operator.ts"
 import { invalidAt } from "./RequestProblemsLayer.ts"
-import { unavailable } from "./StoreFaults.ts"
+import { answered } from "./StoreFaults.ts"
 
 export const TenantsHandlers = HttpApiBuilder.group(
   Api,
@@ -51,7 +51,7 @@ export const TenantsHandlers = HttpApiBuilder.group(
         const { name = null, uid = null } = payload
         const idempotency = yield* idempotencyOf(headers["idempotency-key"], request)
         return yield* tenants.create({ uid, name, idempotency })
-      }, unavailable),
+      }, answered),
 
       list: Effect.fn("TenantsHandlers.list")(function* ({ query }) {
         const { ownTenantId } = yield* Caller
@@ -59,21 +59,21 @@ export const TenantsHandlers = HttpApiBuilder.group(
         if (ownTenantId === null) return yield* tenants.list(request)
         const own = yield* tenantAt(ownTenantId)
         return { data: [own], nextCursor: null, prevCursor: null }
-      }, unavailable),
+      }, answered),
 
-      get: Effect.fn("TenantsHandlers.get")(({ params }) => tenantAt(params.id), unavailable),
+      get: Effect.fn("TenantsHandlers.get")(({ params }) => tenantAt(params.id), answered),
 
       patch: Effect.fn("TenantsHandlers.patch")(function* ({ params, payload }) {
         const id = yield* ownerAt(params.id)
         yield* operator
         return yield* tenants.update(id, payload)
-      }, unavailable),
+      }, answered),
 
       delete: Effect.fn("TenantsHandlers.delete")(function* ({ params }) {
         const id = yield* ownerAt(params.id)
         yield* operator
         yield* erasure.erase(id)
-      }, unavailable),
+      }, answered),
 
       createKey: Effect.fn("TenantsHandlers.createKey")(function* ({
         headers,
@@ -86,24 +86,24 @@ export const TenantsHandlers = HttpApiBuilder.group(
         const { expiresAt = null, name, scopes } = payload
         const idempotency = yield* idempotencyOf(headers["idempotency-key"], request)
         return created(yield* tenants.createKey({ tenantId, name, scopes, expiresAt, idempotency }))
-      }, unavailable),
+      }, answered),
 
       listKeys: Effect.fn("TenantsHandlers.listKeys")(function* ({ params, query }) {
         const owner = yield* ownerAt(params.id)
         return yield* tenants.listKeys(owner, yield* Effect.fromResult(pageRequest(query)))
-      }, unavailable),
+      }, answered),
 
       getKey: Effect.fn("TenantsHandlers.getKey")(function* ({ params }) {
         const owner = yield* ownerAt(params.id)
         return yield* tenants.getKey(owner, yield* keyIdOf(params.keyId))
-      }, unavailable),
+      }, answered),
 
       patchKey: Effect.fn("TenantsHandlers.patchKey")(
         function* ({ params, payload }) {
           return yield* patchKey(yield* ownerAt(params.id), params.keyId, payload)
         },
         Effect.catchTag("LastAdminKey", Effect.die),
-        unavailable
+        answered
       ),
 
       revokeKey: Effect.fn("TenantsHandlers.revokeKey")(
@@ -112,7 +112,7 @@ export const TenantsHandlers = HttpApiBuilder.group(
           yield* tenants.revokeKey(owner, yield* keyIdOf(params.keyId))
         },
         Effect.catchTag("LastAdminKey", Effect.die),
-        unavailable
+        answered
       ),
 
       createAdminKey: Effect.fn("TenantsHandlers.createAdminKey")(function* ({
@@ -133,27 +133,27 @@ export const TenantsHandlers = HttpApiBuilder.group(
             idempotency
           })
         )
-      }, unavailable),
+      }, answered),
 
       listAdminKeys: Effect.fn("TenantsHandlers.listAdminKeys")(function* ({ query }) {
         yield* operator
         return yield* tenants.listKeys(null, yield* Effect.fromResult(pageRequest(query)))
-      }, unavailable),
+      }, answered),
 
       getAdminKey: Effect.fn("TenantsHandlers.getAdminKey")(function* ({ params }) {
         yield* operator
         return yield* tenants.getKey(null, yield* keyIdOf(params.keyId))
-      }, unavailable),
+      }, answered),
 
       patchAdminKey: Effect.fn("TenantsHandlers.patchAdminKey")(function* ({ params, payload }) {
         yield* operator
         return yield* patchKey(null, params.keyId, payload)
-      }, unavailable),
+      }, answered),
 
       revokeAdminKey: Effect.fn("TenantsHandlers.revokeAdminKey")(function* ({ params }) {
         yield* operator
         yield* tenants.revokeKey(null, yield* keyIdOf(params.keyId))
-      }, unavailable)
+      }, answered)
     })
   })
 )

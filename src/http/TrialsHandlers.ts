@@ -21,7 +21,7 @@ import { EventTypeRepo } from "../store/EventTypeRepo.ts"
 import { Ids } from "../store/Ids.ts"
 import { WebhookRepo } from "../store/WebhookRepo.ts"
 import { checkedView } from "./CheckedView.ts"
-import { unavailable } from "./StoreFaults.ts"
+import { answered, unavailable } from "./StoreFaults.ts"
 import { attemptView, bodyView } from "./Views.ts"
 
 export const TrialsHandlers = HttpApiBuilder.group(
@@ -37,7 +37,7 @@ export const TrialsHandlers = HttpApiBuilder.group(
     const get = Effect.fnUntraced(function* (ref: string) {
       const { tenantId } = yield* Caller
       return isRef(ref) ? yield* webhooks.get(tenantId, ref) : yield* new WebhookNotFound({})
-    })
+    }, answered)
 
     /** Finds the example that the tenant's catalogue has of a type, if it has one. */
     const exampleOf = Effect.fnUntraced(function* (type: string) {
@@ -46,7 +46,7 @@ export const TrialsHandlers = HttpApiBuilder.group(
         Effect.map(({ example }) => example),
         Effect.catchTag("EventTypeNotFound", () => Effect.succeed(null))
       )
-    })
+    }, answered)
 
     return handlers.handleAll({
       test: Effect.fn("TrialsHandlers.test")(function* ({ params, payload }) {

@@ -24,12 +24,13 @@ import {
 import { AddressGuard } from "../send/AddressGuard.ts"
 import { judgeUrl } from "../send/UrlJudge.ts"
 import { Ids } from "../store/Ids.ts"
+import { inTime } from "../store/InTime.ts"
 import { Retention } from "../store/Retention.ts"
 import type { WebhookUpdate } from "../store/WebhookEdits.ts"
 import { WebhookRepo } from "../store/WebhookRepo.ts"
 import { idempotencyOf } from "./Idempotency.ts"
 import { invalidAt } from "./RequestProblemsLayer.ts"
-import { unavailable } from "./StoreFaults.ts"
+import { answered, unavailable } from "./StoreFaults.ts"
 import { secretView, webhookListed, webhookView } from "./Views.ts"
 import {
   judgeAnswered,
@@ -134,7 +135,7 @@ export const WebhooksHandlers = HttpApiBuilder.group(
           yield* idempotencyOf(headers["idempotency-key"], request)
         )
         return yield* viewWithSecret(webhook)
-      }, unavailable),
+      }, answered),
 
       list: Effect.fn("WebhooksHandlers.list")(function* ({ query }) {
         const { tenantId } = yield* Caller
@@ -145,12 +146,12 @@ export const WebhooksHandlers = HttpApiBuilder.group(
           adHoc: query.adHoc === "true"
         })
         return { ...page, data: page.data.map((webhook) => webhookListed(webhook, now)) }
-      }, unavailable),
+      }, answered),
 
       get: Effect.fn("WebhooksHandlers.get")(function* ({ params }) {
         const { tenantId } = yield* Caller
         return yield* view(yield* webhooks.get(tenantId, yield* refOf(params.id)))
-      }, unavailable),
+      }, answered),
 
       put: Effect.fn("WebhooksHandlers.put")(function* ({ params, payload }) {
         const { tenantId } = yield* Caller
@@ -171,7 +172,7 @@ export const WebhooksHandlers = HttpApiBuilder.group(
           if (Option.isSome(created)) return yield* viewWithSecret(created.value)
         }
         return yield* view(yield* replace(tenantId, params.id, payload))
-      }, unavailable),
+      }, answered),
 
       patch: Effect.fn("WebhooksHandlers.patch")(function* ({ params, payload }) {
         const { tenantId } = yield* Caller
@@ -184,19 +185,25 @@ export const WebhooksHandlers = HttpApiBuilder.group(
           )
         )
         return yield* view(patched)
-      }, unavailable),
+      }, answered),
 
-      delete: Effect.fn("WebhooksHandlers.delete")(function* ({ params }) {
-        const { tenantId } = yield* Caller
-        yield* webhooks.delete(tenantId, yield* refOf(params.id))
-      }, unavailable),
+      delete: Effect.fn("WebhooksHandlers.delete")(
+        function* ({ params }) {
+          const { tenantId } = yield* Caller
+          yield* webhooks.delete(tenantId, yield* refOf(params.id))
+        },
+        // A long backlog is cancelled in steps, which go on when nobody waits for them any more.
+        Effect.uninterruptible,
+        inTime("WebhookRepo.delete", "35 seconds"),
+        unavailable
+      ),
 
       getSecret: Effect.fn("WebhooksHandlers.getSecret")(function* ({ params }) {
         const { tenantId } = yield* Caller
         return yield* Effect.fromResult(
           secretView(yield* webhooks.get(tenantId, yield* refOf(params.id)))
         )
-      }, unavailable),
+      }, answered),
 
       rotateSecret: Effect.fn("WebhooksHandlers.rotateSecret")(function* ({ params, payload }) {
         const { tenantId } = yield* Caller
@@ -214,17 +221,17 @@ export const WebhooksHandlers = HttpApiBuilder.group(
           }))
         )
         return yield* Effect.fromResult(secretView(rotated))
-      }, unavailable),
+      }, answered),
 
       pause: Effect.fn("WebhooksHandlers.pause")(function* ({ params }) {
         const { tenantId } = yield* Caller
         return yield* view(yield* webhooks.setStatus(tenantId, yield* refOf(params.id), "paused"))
-      }, unavailable),
+      }, answered),
 
       resume: Effect.fn("WebhooksHandlers.resume")(function* ({ params }) {
         const { tenantId } = yield* Caller
         return yield* view(yield* webhooks.setStatus(tenantId, yield* refOf(params.id), "enabled"))
-      }, unavailable)
+      }, answered)
     })
   })
 )

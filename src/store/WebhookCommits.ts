@@ -79,8 +79,8 @@ export const make = Effect.fnUntraced(function* (
         .transaction(remembered, () => announced)
         .pipe(
           Effect.retry({ times: 3, while: isDeadlock }),
-          Effect.tapError(() => {
-            // All was written and then the commit failed: only the store knows if it happened.
+          Effect.onError(() => {
+            // All was written and then the commit failed, or was given up: only the store knows.
             if (change) background(lookFor(id, change))
             return Effect.void
           }),

@@ -111,14 +111,34 @@ describe("the service whose Postgres goes away", () => {
   })
 
   it(`refuses while Postgres is frozen, and goes on`, { timeout: 600_000 }, async () => {
+    const isLong = frozenMs > answerMs + refusalMsMax
+    const uid = "asked-for"
+    await service.call("PUT", `/v1/webhooks/${uid}`, { url: inbox.url, eventTypes: ["none"] })
+    const asked: Array<Promise<Asked>> = []
     await through(
       scaled(1, 3),
       {
-        begin: async () => signalAll(postgres, "SIGSTOP"),
+        begin: async () => {
+          signalAll(postgres, "SIGSTOP")
+          asked.push(...askAll(service, uid, inbox.url))
+        },
         end: async () => signalAll(postgres, "SIGCONT")
       },
-      { lastsMs: frozenMs, refusalMs: answerMs + refusalMsMax, refuses: frozenMs > answerMs }
+      { lastsMs: frozenMs, refusalMs: answerMs + refusalMsMax, refuses: isLong }
     )
+    const answers = await Promise.all(asked)
+    const slowest = Math.max(...answers.map(({ ms }) => ms))
+    console.log(`${answers.length} other requests, the slowest took ${slowest.toFixed(0)} ms`)
+    for (const { contentType, ms, retryAfter, status, what } of answers) {
+      assert.isBelow(ms, answerMs + refusalMsMax, what)
+      if (!isLong && status < 300) continue
+      assert.strictEqual(status, 503, what)
+      assert.strictEqual(contentType, "application/problem+json", what)
+      assert.isAtLeast(Number(retryAfter), 1, what)
+    }
+    for (const again of await Promise.all(askAll(service, uid, inbox.url))) {
+      assert.isBelow(again.status, 300, again.what)
+    }
   })
 
   it("refuses while others have all connections, and goes on", async () => {
@@ -136,6 +156,52 @@ describe("the service whose Postgres goes away", () => {
 
 const endSessions = `select pg_terminate_backend(pid) from pg_stat_activity
   where application_name like 'posthaste%'`
+
+/** An answer to a request that is no publish. */
+interface Asked {
+  readonly what: string
+  readonly status: number
+  readonly contentType: string | null
+  readonly retryAfter: string | null
+  readonly ms: number
+}
+
+/** Asks for lists and single things, and changes some, all at once; `uid` names a webhook. */
+const askAll = (service: Service, uid: string, url: string): ReadonlyArray<Promise<Asked>> =>
+  (
+    [
+      ["GET", "/v1/webhooks"],
+      ["GET", `/v1/webhooks/${uid}`],
+      ["GET", `/v1/webhooks/${uid}/stats`],
+      ["GET", "/v1/messages"],
+      ["GET", "/v1/deliveries"],
+      ["GET", "/v1/redeliveries"],
+      ["GET", "/v1/event-types"],
+      ["GET", "/v1/stats"],
+      ["GET", "/v1/tenants"],
+      ["GET", "/v1/tenants/default/keys"],
+      ["POST", "/v1/webhooks", { url, eventTypes: ["none"] }],
+      ["PATCH", `/v1/webhooks/${uid}`, { name: "changed" }],
+      ["POST", `/v1/webhooks/${uid}/pause`],
+      ["POST", "/v1/tenants/default/keys", { name: "made", scopes: ["read"] }],
+      [
+        "POST",
+        "/v1/messages",
+        { type: "none", data: 1, webhook: { url: `${url}/${Math.random()}` } }
+      ],
+      ["POST", "/v1/messages/batch", { messages: [{ type: "none", data: 1 }] }]
+    ] as const
+  ).map(async ([method, path, body]) => {
+    const beganAt = performance.now()
+    const { headers, status } = await service.call(method, path, body)
+    return {
+      what: `${method} ${path}`,
+      status,
+      contentType: headers.get("content-type"),
+      retryAfter: headers.get("retry-after"),
+      ms: performance.now() - beganAt
+    }
+  })
 
 /** Signals the postmaster and all its children. */
 const signalAll = (postgres: Postgres, signal: NodeJS.Signals) => {
