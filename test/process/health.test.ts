@@ -5,7 +5,7 @@
 import { afterAll, assert, describe, it } from "vitest"
 import { openInbox, until } from "../support/Inbox.ts"
 import { startPostgres } from "../support/Postgres.ts"
-import { makeService, type Service } from "../support/Service.ts"
+import { adminKey, makeService, type Service } from "../support/Service.ts"
 import { createDatabase } from "../support/TestDatabase.ts"
 
 const cleanups: Array<() => Promise<void> | void> = []
@@ -64,6 +64,25 @@ describe("two services on one database", () => {
     assert.strictEqual((await second.call("GET", "/v1/webhooks")).json.code, "store_unavailable")
     assert.strictEqual((await health(first, "ready")).status, 200)
 
+    // One that stands by knows no keys: it answers none of them, valid, revoked or invented.
+    const made = await first.call("POST", "/v1/tenants/default/keys", {
+      name: "short-lived",
+      scopes: ["read"]
+    })
+    const revoked: string = made.json.key
+    const statusWith = (service: Service, key: string) =>
+      fetch(`${service.baseUrl}/v1/webhooks`, {
+        headers: { authorization: `Bearer ${key}` }
+      }).then((response) => response.arrayBuffer().then(() => response.status))
+    assert.strictEqual(await statusWith(first, revoked), 200)
+    assert.strictEqual(await statusWith(second, revoked), 503)
+    const at = `/v1/tenants/default/keys/${made.json.id}`
+    assert.strictEqual((await first.call("DELETE", at)).status, 204)
+    assert.strictEqual(await statusWith(first, revoked), 401)
+    for (const key of [revoked, adminKey, "invented"]) {
+      assert.strictEqual(await statusWith(second, key), 503)
+    }
+
     const third = await prepared({ databaseUrl })
     const interrupted = third.start().catch(() => "ended")
     await until(() => third.output().includes("engine_waiting"))
@@ -77,6 +96,8 @@ describe("two services on one database", () => {
     await started
     console.log(`took over ${Math.round(performance.now() - begun)} ms after SIGKILL`)
     assert.isBelow(performance.now() - begun, 3_000)
+    assert.strictEqual(await statusWith(second, revoked), 401)
+    assert.strictEqual(await statusWith(second, adminKey), 200)
     assert.deepStrictEqual((await health(second, "ready")).checks, {
       database: "ok",
       migrations: "ok",
