@@ -18,6 +18,7 @@ import { payload16k } from "./cells/payload16k.ts"
 import { pglite } from "./cells/pglite.ts"
 import { receivers100 } from "./cells/receivers100.ts"
 import { restart } from "./cells/restart.ts"
+import { retention } from "./cells/retention.ts"
 import { slow50, slow500 } from "./cells/slow.ts"
 import { soak } from "./cells/soak.ts"
 import { throughput } from "./cells/throughput.ts"
@@ -46,6 +47,7 @@ const cells: ReadonlyArray<Cell> = [
   million,
   pglite,
   restart,
+  retention,
   heldsnapshot,
   soak,
   lists,

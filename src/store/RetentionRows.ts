@@ -10,6 +10,9 @@ import { reach } from "../telemetry/Failpoint.ts"
 /** Messages, or cancelled deliveries, that one step looks at. */
 const stepRows = 1_000
 
+/** Rests after a step. */
+export type Paced = <A, E, R>(step: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
 /** Makes the hands that remove rows. */
 export const make = (sql: SqlClient) => {
   /** Removes a batch of messages above an id; answers how many, and the last that was looked at. */
@@ -59,33 +62,26 @@ export const make = (sql: SqlClient) => {
     from: string,
     to: string,
     before: number,
-    rest: Effect.Effect<void>
+    paced: Paced
   ) {
     let removed = 0
     let above: string | null = justBelow(from)
     while (above !== null) {
-      const done: { readonly removed: number; readonly last: string | null } | null = yield* step(
-        above,
-        to,
-        before
+      const done: { readonly removed: number; readonly last: string | null } | null = yield* paced(
+        step(above, to, before)
       )
       reach("retention.removed")
       removed += done?.removed ?? 0
       above = done?.last ?? null
-      yield* rest
     }
     return removed
   })
 
   /** Removes what was cancelled by `before` of messages that are gone, below an id. */
-  const removeCancelled = Effect.fnUntraced(function* (
-    to: string,
-    before: number,
-    rest: Effect.Effect<void>
-  ) {
+  const removeCancelled = Effect.fnUntraced(function* (to: string, before: number, paced: Paced) {
     let above: string | null = "00000000-0000-0000-0000-000000000000"
     while (above !== null) {
-      const [row]: ReadonlyArray<{ readonly last: string | null }> = yield* sql<{
+      const [row]: ReadonlyArray<{ readonly last: string | null }> = yield* paced(sql<{
         readonly last: string | null
       }>`
         with step as materialized (
@@ -97,9 +93,8 @@ export const make = (sql: SqlClient) => {
           where c.delivery_id = step.delivery_id and step.cancelled_at <= ${instant(before)}
             and not exists (select from message where id = message_of(step.delivery_id))
         )
-        select (select delivery_id from step offset ${int(stepRows - 1)}) as last`
+        select (select delivery_id from step offset ${int(stepRows - 1)}) as last`)
       above = row?.last ?? null
-      yield* rest
     }
   })
 

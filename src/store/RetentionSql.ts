@@ -12,7 +12,7 @@
  * publish wait behind it. Rows are deleted under locks that a redelivery takes too, so no message goes
  * while one of its deliveries is opened again.
  */
-import { Effect, Schedule } from "effect"
+import { Duration, Effect, Schedule } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
 import { fromUuid } from "../domain/TypeId.ts"
@@ -31,8 +31,18 @@ const surveyRows = 20_000
 /** Ad-hoc webhooks that one look finds. */
 const unusedRows = 1_000
 
-/** Rests between two steps, for others to come in. */
-const rest = Effect.sleep("20 millis")
+/** Rests after a step for several times as long as it took, as others waited for it meanwhile. */
+const paced =
+  (times: number) =>
+  <A, E, R>(step: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.flatMap(Effect.timed(step), ([took, result]) =>
+      Effect.as(Effect.sleep(Duration.clamp(Duration.times(took, times), restBounds)), result)
+    )
+
+const restBounds = { minimum: Duration.millis(20), maximum: Duration.seconds(10) }
+const pacedRows = paced(3)
+/** All who publish wait for the drop of a partition, so that leaves them alone for longer. */
+const pacedDrop = paced(9)
 
 /** Makes a `Retention.RetentionStore` over a migrated database. */
 export const make = Effect.gen(function* () {
@@ -63,7 +73,7 @@ export const make = Effect.gen(function* () {
     for (const { id } of open) kept.add(id)
     let last = { delivery_id: day.from, number: 0 }
     while (!isMany()) {
-      const [step] = yield* sql<Step>`
+      const [step] = yield* pacedRows(sql<Step>`
         with step as materialized (
           select delivery_id, number,
             settled is not null
@@ -79,11 +89,10 @@ export const make = Effect.gen(function* () {
           select distinct message_of(delivery_id) from step where young
           limit ${int(keptMax.messages + 1)}
         ) as young
-        from last`
+        from last`)
       if (step === undefined) break
       for (const id of step.young) kept.add(id)
       last = step
-      yield* rest
     }
     if (isMany()) return null
     const ids = [...kept]
@@ -142,13 +151,13 @@ export const make = Effect.gen(function* () {
   const removeDay = Effect.fnUntraced(function* (day: Partitions.Day, before: number) {
     const kept = yield* survey(day, before)
     reach("retention.surveyed")
-    if (kept !== null && (yield* drop(day, "message", kept))) {
+    if (kept !== null && (yield* pacedDrop(drop(day, "message", kept)))) {
       reach("retention.messages")
-      yield* drop(day, "attempt", kept)
+      yield* pacedDrop(drop(day, "attempt", kept))
       reach("retention.attempts")
       return { days: 1, messages: 0 }
     }
-    return { days: 0, messages: yield* rows.remove(day.from, day.to, before, rest) }
+    return { days: 0, messages: yield* rows.remove(day.from, day.to, before, pacedRows) }
   })
 
   const removeSettled = Effect.fn("Retention.removeSettled")(
@@ -163,11 +172,11 @@ export const make = Effect.gen(function* () {
       }
       const [first] = yield* rows.oldestOfDefault
       if (first !== undefined && first.id < Partitions.firstId(before)) {
-        messages += yield* rows.remove(first.id, Partitions.firstId(before), before, rest)
+        messages += yield* rows.remove(first.id, Partitions.firstId(before), before, pacedRows)
       }
       yield* rows.removeJobs(before)
       reach("retention.jobs")
-      yield* rows.removeCancelled(Partitions.firstId(before), before, rest)
+      yield* rows.removeCancelled(Partitions.firstId(before), before, pacedRows)
       return { days, messages }
     },
     Effect.provideService(SqlClient, sql),
