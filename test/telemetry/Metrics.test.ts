@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Metric } from "effect"
 import { TestClock } from "effect/testing"
-import { vi } from "vitest"
+import { onTestFinished, vi } from "vitest"
 import * as Instruments from "../../src/telemetry/Instruments.ts"
 import * as Metrics from "../../src/telemetry/Metrics.ts"
 import { TestEngine } from "../../src/testing/TestEngine.ts"
@@ -119,8 +119,9 @@ describe("Metrics", () => {
   )
 
   it("do not grow beyond a bound where a label's values are not known beforehand", async () => {
-    // Of its own, as what is made is listed for as long as its module lives.
+    // Of its own, and of nobody after it: what is made is listed for as long as its module lives.
     vi.resetModules()
+    onTestFinished(() => void vi.resetModules())
     const own = await import("../../src/telemetry/Instruments.ts")
     const counter = own.countersAsNeeded("posthaste_test_made_total", "For a test", "by")
     const made = new Set(Array.from({ length: 1_000 }, (_, i) => counter(`value ${i}`)))
