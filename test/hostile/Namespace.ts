@@ -21,6 +21,12 @@ export interface Report {
   /** `decoys` name the decoy alone: what follows it is a path or a query. */
   readonly generated: { readonly tried: number; readonly refused: number; readonly decoys: number }
   readonly attempts: ReadonlyArray<Tried>
+  /** What a test of each webhook came to, and whether a check of it was let out. */
+  readonly trials: ReadonlyArray<{
+    readonly url: string
+    readonly test: string
+    readonly passed: boolean
+  }>
   readonly names: ReadonlyArray<Tried>
   readonly rebinding: {
     readonly names: number
@@ -194,15 +200,21 @@ const main = async (flips: number, generatedMax: number): Promise<Report> => {
     else if (new URL(json.url).hostname !== "example.com") throw new Error(`accepted ${url}`)
   })
 
-  const publish = async (type: string): Promise<ReadonlyArray<Tried>> => {
-    const { json: message } = await service.call("POST", "/v1/messages", { type, data: {} })
-    const urls = new Map<string, string>()
+  /** Every webhook by its id. */
+  const registered = async () => {
+    const webhooks = new Map<string, { readonly url: string; readonly type: string }>()
     for (let cursor = ""; ;) {
       const { json } = await service.call("GET", `/v1/webhooks?limit=250${cursor}`)
-      for (const { id, url } of json.data) urls.set(id, url)
-      if (json.nextCursor === null) break
+      for (const { eventTypes, id, url } of json.data) {
+        webhooks.set(id, { url, type: eventTypes[0] })
+      }
+      if (json.nextCursor === null) return webhooks
       cursor = `&cursor=${json.nextCursor}`
     }
+  }
+  const publish = async (type: string): Promise<ReadonlyArray<Tried>> => {
+    const { json: message } = await service.call("POST", "/v1/messages", { type, data: {} })
+    const webhooks = await registered()
     for (;;) {
       const found = []
       for (let cursor = ""; ;) {
@@ -220,7 +232,7 @@ const main = async (flips: number, generatedMax: number): Promise<Report> => {
           const { json } = await service.call("GET", `/v1/deliveries/${delivery.id}/attempts`)
           const [attempt] = json.data ?? json
           tried.push({
-            url: urls.get(delivery.webhookId) ?? "",
+            url: webhooks.get(delivery.webhookId)?.url ?? "",
             class: attempt.class,
             status: delivery.status,
             error: attempt.error,
@@ -233,6 +245,13 @@ const main = async (flips: number, generatedMax: number): Promise<Report> => {
     }
   }
   const attempts = await publish("vector")
+  const trials: Array<Report["trials"][number]> = []
+  const vectors = [...(await registered())].filter(([, { type }]) => type === "vector")
+  await many(vectors, async ([id, { url }]) => {
+    const test = await service.call("POST", `/v1/webhooks/${id}/test`)
+    const check = await service.call("POST", `/v1/webhooks/${id}/check`)
+    trials.push({ url, test: test.json.class, passed: check.json.dns.verdict === "allowed" })
+  })
   const flipped: Array<Tried> = []
   for (let i = 0; i < flips; i += flipsAtOnce) flipped.push(...(await publish(rebindOf(i))))
   const names = await publish("name")
@@ -282,6 +301,7 @@ const main = async (flips: number, generatedMax: number): Promise<Report> => {
       decoys: some.filter((url) => /^https:\/\/example\.com[/?]/.test(url)).length
     },
     attempts,
+    trials,
     names,
     rebinding: {
       names: flips,

@@ -1,8 +1,8 @@
 /**
  * Proves that nothing goes where it may not: in a network namespace where every address leads to
  * canaries and none leads out, the real service gets every URL by which others were tricked, at
- * registration, at update and at attempts, and names that lead elsewhere each time they are asked for.
- * What it connects to is counted on the wire.
+ * registration, at update, at tests and at attempts, and names that lead elsewhere each time they are
+ * asked for. What it connects to is counted on the wire.
  *
  * Making a namespace needs root and `ip`, counting needs python3; where one is missing the test is
  * skipped and says so.
@@ -88,6 +88,7 @@ describe("the service among canaries", () => {
     const reason = missing()
     if (reason !== undefined) context.skip(reason)
     const report = await explore()
+    console.log(JSON.stringify({ ...report.generated, ...report.rebinding, ...report.refusalMs }))
 
     // Registered and updated (SEC-03, SEC-09, SEC-10, SEC-11).
     const bad = new Set([...refused, ...refusedUrls])
@@ -109,6 +110,12 @@ describe("the service among canaries", () => {
       if (expected === "blocked") assert.strictEqual(tried.status, "exhausted")
     }
     assert.isAbove(report.attempts.length, 120)
+    for (const { passed, test, url } of report.trials) {
+      const isFine = fine.has(new URL(url).href)
+      assert.strictEqual(test, isFine ? "status_2xx" : "blocked", url)
+      assert.strictEqual(passed, isFine, url)
+    }
+    assert.lengthOf(report.trials, report.attempts.length)
 
     // Names: mixes of answers (SEC-05) and resolvers that fail (T-40), dead and dark addresses.
     const expected: Readonly<Record<string, readonly [string, string, RegExp?]>> = {
@@ -150,16 +157,10 @@ describe("the service among canaries", () => {
       if (cls === "blocked") assert.notMatch(tried.error ?? "", /10\.20|169\.254|64:ff9b|::/, said)
     }
     assert.isTrue(report.logged.some((line) => line.includes("10.20.30.40")))
-    // Each address that says nothing costs a quarter of a second (T-50, T-51), give or take what a busy
-    // machine takes.
-    for (const [name, dead] of [
-      ["five.example.net", 4],
-      ["darksix.example.net", 1]
-    ] as const) {
-      const tried = report.names.find(({ url }) => url.includes(name))
-      assert.isAtLeast(tried?.durationMs ?? 0, dead * 250, name)
-      assert.isBelow(tried?.durationMs ?? Infinity, dead * 250 + 1_500, name)
-    }
+    // Each address that says nothing costs a quarter of a second (T-50); how much later a busy machine is
+    // tells nothing, so the other bound is held under a fake clock.
+    const five = report.names.find(({ url }) => url.includes("five.example.net"))
+    assert.isAtLeast(five?.durationMs ?? 0, 1_000)
 
     // Names that lead elsewhere at every question (SEC-06): each was asked once, and half were public.
     assert.deepStrictEqual(report.rebinding, {
