@@ -47,12 +47,21 @@ afterAll(async () => {
   for (const cleanup of cleanups.toReversed()) await cleanup()
 })
 
+/** Requests in flight to one address, which all but the farm keep within. */
+const crowdMax = 32
+
 let service: Service
-const started = async (env: Readonly<Record<string, string>> = {}) => {
+const started = async () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "posthaste-hostile-"))
   const ca = path.join(directory, "ca.pem")
   fs.writeFileSync(ca, certificates.ca)
-  const one = await makeService({ env: { NODE_EXTRA_CA_CERTS: ca, ...env } })
+  const one = await makeService({
+    env: {
+      NODE_EXTRA_CA_CERTS: ca,
+      POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS: String(crowdMax),
+      POSTHASTE_MAX_IN_FLIGHT: "128"
+    }
+  })
   cleanups.push(() => fs.rmSync(directory, { recursive: true }), one.remove)
   await one.start()
   return one
@@ -64,7 +73,8 @@ const attempted = async (type: string, bytes = 0): Promise<Attempt> => {
     type,
     data: { text: "x".repeat(bytes) }
   })
-  for (;;) {
+  // Asked ever more rarely: what takes long is what waits for a deadline.
+  for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 1.5, 250)) {
     const { json } = await service.call("GET", `/v1/messages/${message.id}`)
     const [delivery] = json.deliveries
     if (delivery.attempts > 0) {
@@ -74,7 +84,7 @@ const attempted = async (type: string, bytes = 0): Promise<Attempt> => {
       )
       return (attempts.data ?? attempts)[0]
     }
-    await new Promise((resolve) => setTimeout(resolve, 60))
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }
 
@@ -104,7 +114,8 @@ const meet = async (behaviour: Behaviour, scheme: "http" | "https"): Promise<Res
     let first = await attempted(type, bytes)
     // A busy machine is late now and then; what is late because of us is so each time.
     const limit = (behaviour.timeoutMs ?? timeoutMs) + toleranceMs
-    for (let left = 3; left > 0 && first.durationMs > limit; left--) {
+    const isLeft = behaviour.leaves !== "exhausted"
+    for (let left = 3; left > 0 && isLeft && first.durationMs > limit; left--) {
       first = await attempted(type, bytes)
       attempts++
     }
@@ -140,7 +151,7 @@ beforeAll(async () => {
       }
     })
   )
-})
+}, 300_000)
 
 describe("a receiver that", () => {
   for (const [index, { behaviour, name }] of cases.entries()) {
@@ -213,23 +224,24 @@ describe("a receiver", () => {
 
   it("that names a time is left alone until then, in whatever form (T-46)", async () => {
     const now = new Date()
-    for (const [status, cls] of [
-      [429, "status_429"],
-      [503, "status_5xx"]
-    ] as const) {
-      for (const [form, seconds] of retryAfters(now)) {
-        const server = await open(({ write }) =>
-          write(`HTTP/1.1 ${status} Busy\r\nretry-after: ${form}\r\ncontent-length: 0\r\n\r\n`)
-        )
-        const { type } = await webhook(server.url)
-        const first = await attempted(type)
-        assert.strictEqual(first.class, cls, form)
-        const waits = Date.parse(first.nextAttemptAt ?? "") - Date.parse(first.startedAt)
-        // Its own schedule says an hour.
-        assert.closeTo(waits / 1_000, Math.max(seconds, 3_600), 15, `${status} ${form}`)
-        server.close()
-      }
+    const meetForm = async (status: number, cls: string, form: string, seconds: number) => {
+      const server = await open(({ write }) =>
+        write(`HTTP/1.1 ${status} Busy\r\nretry-after: ${form}\r\ncontent-length: 0\r\n\r\n`)
+      )
+      const { type } = await webhook(server.url)
+      const first = await attempted(type)
+      server.close()
+      assert.strictEqual(first.class, cls, form)
+      const waits = Date.parse(first.nextAttemptAt ?? "") - Date.parse(first.startedAt)
+      // Its own schedule says an hour.
+      assert.closeTo(waits / 1_000, Math.max(seconds, 3_600), 15, `${status} ${form}`)
     }
+    await Promise.all(
+      retryAfters(now).flatMap(([form, seconds]) => [
+        meetForm(429, "status_429", form, seconds),
+        meetForm(503, "status_5xx", form, seconds)
+      ])
+    )
   })
 
   it("that takes one connection at a time gets all, one after another (T-55)", async () => {
@@ -251,10 +263,6 @@ describe("a receiver", () => {
 
 describe("a farm of 300 webhooks at one address (T-56)", () => {
   it("gets no more at once than the bound, and nobody beside it waits", async () => {
-    service = await started({
-      POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS: "16",
-      POSTHASTE_MAX_IN_FLIGHT: "128"
-    })
     const tarpit = await open(() => {})
     const beside = await open(
       ({ write }) => write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
@@ -267,7 +275,7 @@ describe("a farm of 300 webhooks at one address (T-56)", () => {
           service.call("POST", "/v1/webhooks", {
             url: `http://h${i + j}.localhost:${tarpit.port}/`,
             eventTypes: [type],
-            timeoutMs: 3_000,
+            timeoutMs: 1_500,
             retry
           })
         )
@@ -275,12 +283,14 @@ describe("a farm of 300 webhooks at one address (T-56)", () => {
     }
     const good = await webhook(beside.url)
     await service.call("POST", "/v1/messages", { type, data: 1 })
-    while (tarpit.requests.length < 16) await new Promise((resolve) => setTimeout(resolve, 10))
+    while (tarpit.requests.length < crowdMax)
+      await new Promise((resolve) => setTimeout(resolve, 10))
     const first = await attempted(good.type)
     assert.strictEqual(first.settled, "delivered")
     // The second round begins when the first has timed out.
-    while (tarpit.requests.length < 32) await new Promise((resolve) => setTimeout(resolve, 20))
-    assert.isAtMost(tarpit.openMost(), 16)
+    while (tarpit.requests.length < 2 * crowdMax)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.isAtMost(tarpit.openMost(), crowdMax)
     tarpit.close()
     beside.close()
   })
