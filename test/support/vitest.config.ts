@@ -25,11 +25,16 @@ const globalSetup = ["test/support/globalSetup.ts"]
 
 const longTests = /\/(?:kill|simulation|Fuzz|Isolation)\.test\.ts$/
 
-/** Begins with what takes longest, so that no worker waits for it in the end. */
+/**
+ * Begins with what takes longest, so that no worker waits for it in the end, and keeps the files of a
+ * project together, as a worker that goes from one project to another begins anew.
+ */
 class LongestFirst extends BaseSequencer {
   override async sort(files: Array<TestSpecification>) {
     const isLong = ({ moduleId }: TestSpecification) => Number(longTests.test(moduleId))
-    return (await super.sort(files)).toSorted((a, b) => isLong(b) - isLong(a))
+    return (await super.sort(files)).toSorted(
+      (a, b) => isLong(b) - isLong(a) || a.project.name.localeCompare(b.project.name)
+    )
   }
 }
 
