@@ -9,7 +9,7 @@
  * Leaves to others: the work itself (the services that the handlers name), TLS and rate limits.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { ByteSize, Duration, Effect, Layer } from "effect"
+import { ByteSize, Duration, Effect, Layer, Scheduler } from "effect"
 import { HttpIncomingMessage, HttpRouter } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
@@ -136,6 +136,7 @@ export const layerNode = (options: HttpServerOptions = {}) =>
     Effect.gen(function* () {
       const { attach } = yield* Standby
       const context = yield* Effect.context<never>()
+      const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
       return NodeHttpServer.layer(
         () =>
           attach(
@@ -151,7 +152,8 @@ export const layerNode = (options: HttpServerOptions = {}) =>
                   connectionsMax: options.connectionsMax,
                   requestsMax: options.requestsMax,
                   bodyBytesMax: (options.maxBodyBytes ?? defaultMaxBodyBytes) + envelopeBytes,
-                  onRefused: () => Metrics.httpRefused.updateUnsafe(1, context)
+                  onRefused: () => Metrics.httpRefused.updateUnsafe(1, context),
+                  nextTurn: (task) => dispatcher.scheduleTask(task, 0)
                 }
               )
             )

@@ -4,9 +4,13 @@
  *
  * ```
  * connection ──► in progress ──► answered
- *        │           └ too many over all connections: 503 with Retry-After, at once
+ *        │           └ too many over all connections: 503 with Retry-After, at once; the
+ *        │             connection is read on when it is its turn
  *        └ 32 of this one: no more is read from it, and what was read with them waits its turn
  * ```
+ *
+ * Of connections that were refused, a few are read on in each turn of the event loop. However many
+ * there are, what was taken in goes on beside them.
  *
  * Leaves to others: what a request may do (the API), and connections that are too slow (Node).
  */
@@ -26,6 +30,8 @@ export interface IntakeOptions {
   readonly bodyBytesMax?: number | undefined
   /** Called for every request that is refused. */
   readonly onRefused?: () => void
+  /** Runs a task in the next turn of the event loop. */
+  readonly nextTurn: (task: () => void) => void
 }
 
 /** A server of Node that hands on no more requests than its bounds allow. */
@@ -34,17 +40,21 @@ export class Intake extends Server {
   readonly #bytesMax: number
   readonly #bodyBytesMax: number
   readonly #onRefused: () => void
+  readonly #nextTurn: (task: () => void) => void
   readonly #lines = new WeakMap<Socket, Line>()
+  // Refused, and not read on yet.
+  readonly #resting: Array<Line> = []
   #requests = 0
   #bytes = 0
 
-  constructor(server: ServerOptions, options: IntakeOptions = {}) {
+  constructor(server: ServerOptions, options: IntakeOptions) {
     super(server)
     this.maxConnections = options.connectionsMax ?? 4_096
     this.#requestsMax = options.requestsMax ?? 1_024
     this.#bytesMax = options.bytesMax ?? 32 * 1_048_576
     this.#bodyBytesMax = options.bodyBytesMax ?? 262_144
     this.#onRefused = options.onRefused ?? (() => undefined)
+    this.#nextTurn = options.nextTurn
   }
 
   /** Hands an event on to whoever listens; a request only when there is room for it. */
@@ -78,6 +88,7 @@ export class Intake extends Server {
       response.once("close", () => this.#close(line, response))
       this.#onRefused()
       refuse(response)
+      this.#rest(line)
       return
     }
     this.#requests++
@@ -98,12 +109,27 @@ export class Intake extends Server {
     else if (line.answers.size === requestsPerConnectionMax - 1) line.socket.resume()
   }
 
+  #rest(line: Line): void {
+    if (line.rests) return
+    line.rests = true
+    line.socket.pause()
+    if (this.#resting.push(line) === 1) this.#nextTurn(this.#rouse)
+  }
+
+  readonly #rouse = (): void => {
+    for (const line of this.#resting.splice(0, rousedPerTurn)) {
+      line.rests = false
+      line.socket.resume()
+    }
+    if (this.#resting.length > 0) this.#nextTurn(this.#rouse)
+  }
+
   #open(socket: Socket): Line {
-    const line: Line = { socket, answers: new Set(), held: [] }
+    const line: Line = { socket, answers: new Set(), held: [], rests: false }
     this.#lines.set(socket, line)
     // Node goes on reading whenever a body is wanted or was thrown away.
     socket.on("resume", () => {
-      if (line.answers.size >= requestsPerConnectionMax) socket.pause()
+      if (line.rests || line.answers.size >= requestsPerConnectionMax) socket.pause()
     })
     socket.once("close", () => {
       line.held.length = 0
@@ -123,12 +149,17 @@ export class Intake extends Server {
 /** Requests of one connection that are in progress, at most. */
 const requestsPerConnectionMax = 32
 
+/** Connections that were refused and are read on in one turn of the event loop. */
+const rousedPerTurn = 32
+
 /** The requests of one connection, each until its answer is out. */
 interface Line {
   readonly socket: Socket
   readonly answers: Set<ServerResponse>
   /** Those that were read along with the last one that there was room for. */
   readonly held: Array<() => void>
+  /** Whether it was refused and is not read on before its turn. */
+  rests: boolean
 }
 
 /** Whoever watches the process is answered also when nobody else is. */

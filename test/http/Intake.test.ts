@@ -18,10 +18,10 @@ interface Taken {
 }
 
 /** Listens with bounds; what is handed on is kept until the test answers it. */
-const listen = async (options: IntakeOptions = {}) => {
+const listen = async (options: Partial<IntakeOptions> = {}) => {
   const taken: Array<Taken> = []
   let refused = 0
-  const server = new Intake({}, { onRefused: () => refused++, ...options })
+  const server = new Intake({}, { onRefused: () => refused++, nextTurn: setImmediate, ...options })
   server.on("request", (request, response) => {
     request.resume()
     taken.push({ request, response })
@@ -126,6 +126,29 @@ describe("Intake", () => {
     await until(() => taken.length === 3)
     line.socket.write("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n")
     await until(() => refused() === 2)
+  })
+
+  it("reads on of one that was refused in a later turn", async () => {
+    const turns: Array<() => void> = []
+    const { connect, taken } = await listen({
+      requestsMax: 1,
+      nextTurn: (task) => turns.push(task)
+    })
+    const first = await connect()
+    first.socket.write(get("/first"))
+    await until(() => taken.length === 1)
+    const refused = await connect()
+    refused.socket.write(get("/refused"))
+    await until(() => refused.statuses().length === 1)
+    refused.socket.write(get("/again"))
+    const other = await connect()
+    other.socket.write(get("/other"))
+    await until(() => other.statuses().length === 1)
+    assert.deepStrictEqual(refused.statuses(), ["503"])
+    turns.splice(0).forEach((task) => task())
+    await until(() => refused.statuses().length === 2)
+    assert.deepStrictEqual(refused.statuses(), ["503", "503"])
+    assert.strictEqual(turns.length, 1)
   })
 
   it("answers whoever asks after health although it is full", async () => {
