@@ -117,7 +117,10 @@ export class Intake extends Server {
   }
 
   readonly #rouse = (): void => {
-    for (const line of this.#resting.splice(0, rousedPerTurn)) {
+    for (const line of this.#resting.splice(
+      0,
+      Math.max(rousedMin, this.#resting.length / rousedIn)
+    )) {
       line.rests = false
       line.socket.resume()
     }
@@ -149,8 +152,9 @@ export class Intake extends Server {
 /** Requests of one connection that are in progress, at most. */
 const requestsPerConnectionMax = 32
 
-/** Connections that were refused and are read on in one turn of the event loop. */
-const rousedPerTurn = 32
+/** Of connections that were refused, so many are read on in a turn, and all of them in so many turns. */
+const rousedMin = 32
+const rousedIn = 8
 
 /** The requests of one connection, each until its answer is out. */
 interface Line {
