@@ -6,6 +6,12 @@
  * ends it at once. `cli/Report` lists the exit codes.
  */
 import { enableCompileCache } from "node:module"
+import { setFlagsFromString } from "node:v8"
+
+// V8 learns where long-lived objects are made and makes them in the old generation at once. Here it
+// learns wrong: most requests end young, and each one that does not keeps others alive until the next
+// full collection. Without it a delivery costs a fifth less.
+setFlagsFromString("--no-allocation-site-pretenuring")
 
 // Before anything else is loaded: the next start finds it compiled.
 enableCompileCache()
