@@ -145,6 +145,7 @@ export const layerNode = (options: HttpServerOptions = {}) =>
                 {
                   headersTimeout: Duration.toMillis(options.headersTimeout ?? "10 seconds"),
                   requestTimeout: Duration.toMillis(options.requestTimeout ?? "30 seconds"),
+                  keepAliveTimeout: keepAliveMs,
                   connectionsCheckingInterval: checkingMs,
                   maxHeaderSize: headerBytesMax
                 },
@@ -171,6 +172,12 @@ const defaultMaxBodyBytes = 262_144
 
 /** What a publish may say besides `data`. */
 const envelopeBytes = 16_384
+
+/**
+ * How long a connection may rest, in milliseconds: longer than the minute that load balancers keep
+ * theirs, so that it is they who end it, and no request meets an end that is under way.
+ */
+const keepAliveMs = 75_000
 
 /** All headers of a request together. */
 const headerBytesMax = 16_384
