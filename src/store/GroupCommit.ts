@@ -51,8 +51,6 @@ export interface Options<A, B, E> {
   readonly pendingBytesMax?: number
   /** Flushes in flight at once. 2 by default. */
   readonly inFlightMax?: number
-  /** Items that make it worth to begin a flush beside others; fewer wait for their end. 1 by default. */
-  readonly besideMin?: number
   /** Items per flush. 200 by default. */
   readonly rowsMax?: number
   /** Bytes per flush, except that one larger item travels alone. 1 MiB by default. */
@@ -87,7 +85,6 @@ export const make = Effect.fnUntraced(function* <A, B, E>(
   const { name, flush, sizeOf, pendingMax, bound } = options
   const pendingBytesMax = options.pendingBytesMax ?? 64 * 1_048_576
   const inFlightMax = options.inFlightMax ?? 2
-  const besideMin = options.besideMin ?? 1
   const rowsMax = options.rowsMax ?? 200
   const bytesMax = options.bytesMax ?? 1_048_576
   const retryAfter = Duration.fromInputUnsafe(options.retryAfter ?? "1 second")
@@ -110,10 +107,7 @@ export const make = Effect.fnUntraced(function* <A, B, E>(
   let closing = false
   let onDrained: (() => void) | undefined
 
-  const mayFlush = () =>
-    waiting.length > 0 &&
-    flights.size < inFlightMax &&
-    (flights.size === late || waiting.length >= besideMin)
+  const mayFlush = () => waiting.length > 0 && flights.size < inFlightMax
 
   const schedule = () => {
     if (scheduled || !mayFlush()) return

@@ -60,29 +60,6 @@ describe("GroupCommit", () => {
     })
   )
 
-  it.effect("begins a flush beside another only for besideMin items, and for fewer after it", () =>
-    Effect.gen(function* () {
-      const control = manual()
-      const group = yield* GroupCommit.make({ ...defaults, flush: control.flush, besideMin: 3 })
-      const fibers: Array<Fiber.Fiber<string, unknown>> = []
-      for (let n = 1; n <= 3; n++) {
-        fibers.push(yield* Effect.forkChild(group.submit(n), { startImmediately: true }))
-        yield* turn
-      }
-      assert.deepStrictEqual(control.batches, [[1]])
-      fibers.push(yield* Effect.forkChild(group.submit(4), { startImmediately: true }))
-      yield* turn
-      assert.deepStrictEqual(control.batches, [[1], [2, 3, 4]])
-      fibers.push(yield* Effect.forkChild(group.submit(5), { startImmediately: true }))
-      yield* control.succeed(0)
-      yield* control.succeed(1)
-      yield* turn
-      yield* control.succeed(2)
-      assert.deepStrictEqual(control.batches, [[1], [2, 3, 4], [5]])
-      assert.deepStrictEqual(yield* Fiber.joinAll(fibers), ["1", "2", "3", "4", "5"])
-    })
-  )
-
   it.effect("cuts batches at rowsMax and at bytesMax, and lets a larger item travel alone", () =>
     Effect.gen(function* () {
       const batches: Array<ReadonlyArray<number>> = []
