@@ -97,7 +97,7 @@ export const make = Effect.fnUntraced(function* <A, B, E>(
 
   const clock = yield* Clock.Clock
   // Not the clock on the wall: that may be put forward.
-  const present = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const present = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
   const waiting: Array<Waiting<A, B, E>> = []
   const flights = new Set<Flight<A, B, E>>()
   const begun = Latch.makeUnsafe()
