@@ -175,7 +175,8 @@ export const make = (
       pacedAt === null ? Infinity : pacedAt - now
     )
     const woken = yield* Effect.timeoutOption(changed.await, restMs)
-    if (Option.isSome(woken) || changed.isOpen() || busy) return true
+    // Something may have been reserved meanwhile, which wakes nobody before it is committed.
+    if (Option.isSome(woken) || changed.isOpen() || busy || mailbox.size() > 0) return true
     if (nextAt !== null && nextAt <= (yield* Clock.currentTimeMillis)) return true
     // From here to the end of the turn nothing can be handed over: nothing gets lost.
     pace.leave(webhook, now)

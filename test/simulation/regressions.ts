@@ -12,5 +12,9 @@ export const regressions: ReadonlyArray<{ readonly seed: number; readonly was: s
     seed: 84,
     was: "What a commit with a lost answer left waiting in the store lay there until a restart"
   },
+  {
+    seed: 272,
+    was: "A lane left although a delivery was reserved in it, and the next turned in a circle"
+  },
   { seed: 33, was: "Retries were late by as much as the clock was put forward" }
 ]
