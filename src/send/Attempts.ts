@@ -59,7 +59,7 @@ export const make = (context: LaneContext, parts: LaneParts): Attempts => {
     if (Cause.hasInterruptsOnly(cause)) return
     yield* log("delivery_put_off", { webhook: delivery.webhookId, delivery: delivery.id }, cause)
     const dueAt = (yield* Clock.currentTimeMillis) + defectDelayMs
-    yield* Effect.ignore(queue.park([delivery], dueAt))
+    yield* Effect.ignore(Effect.retry(queue.park([delivery], dueAt), storeRetries))
     mailbox.release(delivery)
     mailbox.advance(delivery, false)
     backlog.expect(dueAt, false)
