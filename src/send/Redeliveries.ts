@@ -57,11 +57,19 @@ export class Redeliveries extends Context.Service<
           yield* restMs > 0 ? Effect.sleep(restMs) : Effect.yieldNow
         })
 
+        /** Waits for a job, and looks now and then for one that was kept although its answer was lost. */
+        const rest = Effect.gen(function* () {
+          const woken = yield* Effect.timeoutOption(started.await, lookMs)
+          if (Option.isSome(woken)) return
+          const found = yield* Effect.orElseSucceed(repo.unfinished, () => [])
+          jobs.push(...found.filter((id) => !jobs.includes(id)))
+        })
+
         yield* Effect.forever(
           Effect.gen(function* () {
             started.closeUnsafe()
             const id = jobs.shift()
-            if (id === undefined) return yield* started.await
+            if (id === undefined) return yield* rest
             yield* Effect.catchCause(advance(id), (cause) => {
               jobs.push(id)
               return Effect.andThen(
@@ -87,6 +95,9 @@ export class Redeliveries extends Context.Service<
       })
     )
 }
+
+/** How often jobs are looked for without a cause, in milliseconds. */
+const lookMs = 600_000
 
 /** The pace of bulk redeliveries. */
 export interface RedeliveriesOptions {

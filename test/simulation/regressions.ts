@@ -16,5 +16,9 @@ export const regressions: ReadonlyArray<{ readonly seed: number; readonly was: s
     seed: 272,
     was: "A lane left although a delivery was reserved in it, and the next turned in a circle"
   },
+  {
+    seed: 510,
+    was: "A bulk redelivery whose creation had no answer was not begun before a restart"
+  },
   { seed: 33, was: "Retries were late by as much as the clock was put forward" }
 ]
