@@ -8,8 +8,9 @@ import * as fs from "node:fs"
 import * as https from "node:https"
 import type { AddressInfo } from "node:net"
 import * as path from "node:path"
-import { afterAll, assert, describe, it } from "vitest"
+import { assert, describe, it } from "vitest"
 import clients from "../send/clients.json" with { type: "json" }
+import { borrowing } from "../support/Borrowing.ts"
 import { openInbox, until } from "../support/Inbox.ts"
 import { makeService, type Service, type ServiceOptions } from "../support/Service.ts"
 import { createDatabase } from "../support/TestDatabase.ts"
@@ -58,10 +59,7 @@ const found = (text: string, among = hidden): ReadonlyArray<string> =>
     )
     .map(([place]) => place)
 
-const cleanups: Array<() => Promise<void> | void> = []
-afterAll(async () => {
-  for (const cleanup of cleanups.toReversed()) await cleanup()
-})
+const { atEnd, prepared } = borrowing()
 
 const talkative = {
   POSTHASTE_ADMIN_KEY: sealed.apiKey,
@@ -87,7 +85,7 @@ const mutual = async () => {
   )
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
-  cleanups.push(() => {
+  atEnd(() => {
     server.closeAllConnections()
     server.close()
   })
@@ -140,8 +138,7 @@ const cases: ReadonlyArray<Case> = [
 describe.each(cases)("on $ground", ({ database, options }) => {
   it("a canary comes out where it is asked for, and nowhere else", async () => {
     const given = await options()
-    const service = await makeService({ ...given, env: talkative })
-    cleanups.push(service.remove)
+    const service = await prepared({ ...given, env: talkative })
     await service.start()
     const call = caller(service)
 
@@ -173,7 +170,7 @@ describe.each(cases)("on $ground", ({ database, options }) => {
           .end(JSON.stringify(text))
       }
     })
-    cleanups.push(issuer.close, receiver.close)
+    atEnd(issuer.close, receiver.close)
 
     const oauth2 = {
       kind: "oauth2",
@@ -344,7 +341,7 @@ describe("a service that cannot start", () => {
       databaseUrl: `postgres://me:${sealed.databasePassword}@127.0.0.1:9/none`,
       env: talkative
     })
-    cleanups.push(service.remove)
+    atEnd(service.remove)
     const error: unknown = await service.start().catch((error: unknown) => error)
     assert.include(String(error), "ended while it started")
     assert.deepStrictEqual(found(`${service.output()} ${String(error)}`), [])

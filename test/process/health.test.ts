@@ -2,28 +2,14 @@
  * What a service says of its health, and how soon: beside another one on the same database, and
  * without its database.
  */
-import { afterAll, assert, describe, it } from "vitest"
-import { openInbox, until } from "../support/Inbox.ts"
+import { assert, describe, it } from "vitest"
+import { borrowing } from "../support/Borrowing.ts"
+import { until } from "../support/Inbox.ts"
 import { startPostgres } from "../support/Postgres.ts"
-import { adminKey, makeService, type Service } from "../support/Service.ts"
+import { adminKey, linesOf, type Service } from "../support/Service.ts"
 import { createDatabase } from "../support/TestDatabase.ts"
 
-const cleanups: Array<() => Promise<void> | void> = []
-afterAll(async () => {
-  for (const cleanup of cleanups.toReversed()) await cleanup()
-})
-
-const prepared = async (options: Parameters<typeof makeService>[0] = {}) => {
-  const service = await makeService(options)
-  cleanups.push(service.remove)
-  return service
-}
-
-const inbox = async (...treat: Parameters<typeof openInbox>) => {
-  const opened = await openInbox(...treat)
-  cleanups.push(opened.close)
-  return opened
-}
+const { atEnd, inbox, prepared } = borrowing()
 
 const health = async (service: Service, which: "live" | "ready") => {
   const begun = performance.now()
@@ -38,13 +24,6 @@ const storeUp = async (service: Service) => {
   const text = await fetch(`${service.baseUrl}/metrics`).then((response) => response.text())
   return Number(/^posthaste_store_up (\S+)$/m.exec(text)?.[1])
 }
-
-const linesOf = (service: Service): ReadonlyArray<Readonly<Record<string, unknown>>> =>
-  service
-    .output()
-    .split("\n")
-    .filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line))
 
 describe("two services on one database", () => {
   it("are both alive, one ready and one standing by until the first is gone", async () => {
@@ -117,7 +96,7 @@ describe("two services on one database", () => {
 describe("a service whose Postgres is gone", () => {
   it("is alive, says what is missing, writes little about it, and is ready again", async () => {
     const postgres = await startPostgres()
-    cleanups.push(postgres.stop)
+    atEnd(postgres.stop)
     const receiver = await inbox()
     const service = await prepared({ databaseUrl: postgres.url })
     await service.start()

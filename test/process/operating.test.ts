@@ -1,29 +1,15 @@
 /**
  * What operators see of a running service: its metrics, its health and its log.
  */
-import { afterAll, assert, describe, it } from "vitest"
+import { assert, describe, it } from "vitest"
 import * as Instruments from "../../src/telemetry/Instruments.ts"
 import "../../src/telemetry/Metrics.ts"
-import { openInbox, until } from "../support/Inbox.ts"
-import { adminKey, makeService, type Service, secretKeys } from "../support/Service.ts"
+import { borrowing } from "../support/Borrowing.ts"
+import { until } from "../support/Inbox.ts"
+import { adminKey, linesOf, secretKeys, type Service } from "../support/Service.ts"
 import { createDatabase } from "../support/TestDatabase.ts"
 
-const cleanups: Array<() => Promise<void> | void> = []
-afterAll(async () => {
-  for (const cleanup of cleanups.toReversed()) await cleanup()
-})
-
-const prepared = async (options: Parameters<typeof makeService>[0] = {}) => {
-  const service = await makeService(options)
-  cleanups.push(service.remove)
-  return service
-}
-
-const inbox = async (...treat: Parameters<typeof openInbox>) => {
-  const opened = await openInbox(...treat)
-  cleanups.push(opened.close)
-  return opened
-}
+const { inbox, prepared } = borrowing()
 
 /** The highest value of each metric, buckets left out. */
 const scrape = async (service: Service): Promise<ReadonlyMap<string, number>> => {
@@ -34,13 +20,6 @@ const scrape = async (service: Service): Promise<ReadonlyMap<string, number>> =>
   }
   return values
 }
-
-const linesOf = (service: Service): ReadonlyArray<Readonly<Record<string, unknown>>> =>
-  service
-    .output()
-    .split("\n")
-    .filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line))
 
 describe("/metrics of a service at work", () => {
   it("moves every metric there is", async () => {

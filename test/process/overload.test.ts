@@ -4,17 +4,15 @@
  */
 import * as http from "node:http"
 import * as net from "node:net"
-import { afterAll, assert, describe, it } from "vitest"
+import { assert, describe, it } from "vitest"
+import { borrowing } from "../support/Borrowing.ts"
 import { flood } from "../support/Flood.ts"
 import { until } from "../support/Inbox.ts"
 import { startPostgres } from "../support/Postgres.ts"
 import { scaled } from "../support/Scale.ts"
-import { adminKey, makeService, residentBytes, type Service } from "../support/Service.ts"
+import { adminKey, residentBytes, type Service } from "../support/Service.ts"
 
-const cleanups: Array<() => Promise<void> | void> = []
-afterAll(async () => {
-  for (const cleanup of cleanups.toReversed()) await cleanup()
-})
+const { atEnd, prepared } = borrowing()
 
 let running: Promise<Service> | undefined
 
@@ -22,8 +20,7 @@ let running: Promise<Service> | undefined
 const started = (): Promise<Service> => (running ??= start())
 
 const start = async () => {
-  const service = await makeService()
-  cleanups.push(service.remove)
+  const service = await prepared()
   await service.start()
   return service
 }
@@ -157,12 +154,11 @@ describe("the door of the service", () => {
 describe("the service that is offered ten times what it can take", () => {
   it("refuses the rest, holds its memory, and delivers all that it accepted", async () => {
     const postgres = await startPostgres()
-    cleanups.push(postgres.stop)
-    const service = await makeService({ databaseUrl: postgres.url })
-    cleanups.push(service.remove)
+    atEnd(postgres.stop)
+    const service = await prepared({ databaseUrl: postgres.url })
     await service.start()
     const receiver = await openTally()
-    cleanups.push(receiver.close)
+    atEnd(receiver.close)
     await service.call("POST", "/v1/webhooks", { url: receiver.url, concurrency: 256 })
     const plan = {
       port: portOf(service.baseUrl),

@@ -1,27 +1,17 @@
 /**
  * How fast a webhook gets what it is owed while another one is in trouble.
  */
-import { afterAll, assert, it } from "vitest"
-import { openInbox, until } from "../support/Inbox.ts"
-import { makeService } from "../support/Service.ts"
+import { assert, it } from "vitest"
+import { borrowing } from "../support/Borrowing.ts"
+import { until } from "../support/Inbox.ts"
 import { createDatabase } from "../support/TestDatabase.ts"
 
-const cleanups: Array<() => Promise<void> | void> = []
-afterAll(async () => {
-  for (const cleanup of cleanups.toReversed()) await cleanup()
-})
-
-const inbox = async (...treat: Parameters<typeof openInbox>) => {
-  const opened = await openInbox(...treat)
-  cleanups.push(opened.close)
-  return opened
-}
+const { inbox, prepared } = borrowing()
 
 it("keeps 49 webhooks as fast as they were beside one that never answers", async () => {
   const silent = await inbox(() => {})
   const receiver = await inbox()
-  const service = await makeService({ databaseUrl: await createDatabase() })
-  cleanups.push(service.remove)
+  const service = await prepared({ databaseUrl: await createDatabase() })
   await service.start()
   const create = (url: string) => service.call("POST", "/v1/webhooks", { url })
   for (let i = 0; i < 49; i++) await create(`${receiver.url}/${i}`)

@@ -4,10 +4,11 @@
  */
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { afterAll, assert, it } from "vitest"
+import { assert, it } from "vitest"
 import { verify } from "../../src/verify.ts"
+import { borrowing } from "../support/Borrowing.ts"
 import { openInbox, type Received, until } from "../support/Inbox.ts"
-import { makeService, type Service } from "../support/Service.ts"
+import { type Service } from "../support/Service.ts"
 import { scaled } from "../support/Scale.ts"
 import { createDatabase } from "../support/TestDatabase.ts"
 
@@ -19,10 +20,7 @@ const quietMs = scaled(1_000, 10_000)
 const key = (id: string, byte: number) => `${id}:${Buffer.alloc(32, byte).toString("base64")}`
 const [former, next] = [key("former", 1), key("next", 2)]
 
-const cleanups: Array<() => Promise<void> | void> = []
-afterAll(async () => {
-  for (const cleanup of cleanups.toReversed()) await cleanup()
-})
+const { atEnd, prepared } = borrowing()
 
 it(
   `signs every request while the keys of ${webhooks} webhooks are replaced`,
@@ -48,11 +46,10 @@ it(
       judge(request)
       response.writeHead(204).end()
     })
-    cleanups.push(inbox.close)
+    atEnd(inbox.close)
 
     const serviceWith = async (keys: string) => {
-      const service = await makeService({ databaseUrl, env: { POSTHASTE_SECRET_KEYS: keys } })
-      cleanups.push(service.remove)
+      const service = await prepared({ databaseUrl, env: { POSTHASTE_SECRET_KEYS: keys } })
       await service.start()
       return service
     }

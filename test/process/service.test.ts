@@ -7,8 +7,9 @@ import { randomBytes } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import { Webhook as StandardWebhook } from "standardwebhooks"
 import { Webhook as SvixWebhook } from "svix"
-import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { openInbox, until } from "../support/Inbox.ts"
+import { assert, beforeAll, describe, it } from "vitest"
+import { borrowing } from "../support/Borrowing.ts"
+import { until } from "../support/Inbox.ts"
 import { makeService, residentBytes, secretKeys, type Service } from "../support/Service.ts"
 import { createDatabase } from "../support/TestDatabase.ts"
 
@@ -17,22 +18,12 @@ const grounds = [
   { ground: "Postgres", options: async () => ({ databaseUrl: await createDatabase() }) }
 ]
 
-const cleanups: Array<() => Promise<void> | void> = []
-afterAll(async () => {
-  for (const cleanup of cleanups.toReversed()) await cleanup()
-})
+const { inbox, prepared } = borrowing()
 
-const started = async (options: Parameters<typeof makeService>[0] = {}) => {
-  const service = await makeService(options)
-  cleanups.push(service.remove)
+const started = async (...options: Parameters<typeof prepared>) => {
+  const service = await prepared(...options)
   await service.start()
   return service
-}
-
-const inbox = async (...treat: Parameters<typeof openInbox>) => {
-  const opened = await openInbox(...treat)
-  cleanups.push(opened.close)
-  return opened
 }
 
 describe.each(grounds)("the service on $ground", ({ ground, options }) => {
@@ -185,8 +176,7 @@ describe("the service", () => {
     await deliver(service)
     await service.end("SIGTERM")
 
-    const next = await makeService({ databaseUrl, env: { POSTHASTE_SECRET_KEYS: rotated } })
-    cleanups.push(next.remove)
+    const next = await prepared({ databaseUrl, env: { POSTHASTE_SECRET_KEYS: rotated } })
     await next.start()
     const { said, status } = command(["secrets", "rotate-keys"], {
       POSTHASTE_DATABASE_URL: databaseUrl,
@@ -212,8 +202,7 @@ describe("the service", () => {
     const { json: webhook } = await service.call("POST", "/v1/webhooks", { url: receiver.url })
     await service.end("SIGTERM")
     const POSTHASTE_SECRET_KEYS = `other:${Buffer.alloc(32, 9).toString("base64")}`
-    const wrong = await makeService({ databaseUrl, env: { POSTHASTE_SECRET_KEYS } })
-    cleanups.push(wrong.remove)
+    const wrong = await prepared({ databaseUrl, env: { POSTHASTE_SECRET_KEYS } })
     await wrong.start()
     const publish = (service: Service) =>
       service.call("POST", "/v1/messages", { type: "a.b", data: 1 })
@@ -251,8 +240,7 @@ describe("the service", () => {
     const { said, status } = command(["secrets", "rotate-keys"], env)
     assert.strictEqual(status, 0, said.join("\n"))
     assert.match(said.at(-1)!, /^new +1$/)
-    const next = await makeService({ dataDir: service.dataDir, env })
-    cleanups.push(next.remove)
+    const next = await prepared({ dataDir: service.dataDir, env })
     await next.start()
     const { json } = await next.call("GET", `/v1/webhooks/${webhook.id}/secret`)
     assert.strictEqual(json.secret, webhook.secret)

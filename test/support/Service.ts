@@ -61,6 +61,14 @@ process.once("exit", () => children.forEach((child) => child.kill("SIGKILL")))
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 
+/** Reads the log of a service that writes JSON, a record for each line. */
+export const linesOf = (service: Service): ReadonlyArray<Readonly<Record<string, unknown>>> =>
+  service
+    .output()
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line))
+
 /** Prepares a service on a free port; `start` starts it. */
 export const makeService = async (options: ServiceOptions = {}): Promise<Service> => {
   const dataDir = options.dataDir ?? fs.mkdtempSync(path.join(os.tmpdir(), "posthaste-service-"))
