@@ -132,26 +132,15 @@ export const load: Effect.Effect<Settings, SettingInvalid> = Effect.gen(function
       message: "POSTHASTE_RETENTION_DAYS: expected days, 36500 at most"
     })
   }
-  if (raw.maxBodyBytes < 1 || raw.maxBodyBytes > 16 * 1_048_576) {
-    return yield* new SettingInvalid({
-      message: "POSTHASTE_MAX_BODY_BYTES: expected 1 to 16777216"
-    })
-  }
-  if (raw.maxConnections < 1 || raw.maxConnections > 1_048_576) {
-    return yield* new SettingInvalid({
-      message: "POSTHASTE_MAX_CONNECTIONS: expected 1 to 1048576"
-    })
-  }
-  if (raw.maxRequests < 1 || raw.maxRequests > 65_536) {
-    return yield* new SettingInvalid({ message: "POSTHASTE_MAX_REQUESTS: expected 1 to 65536" })
-  }
-  if (raw.maxInFlight < 1 || raw.maxInFlight > 65_536) {
-    return yield* new SettingInvalid({ message: "POSTHASTE_MAX_IN_FLIGHT: expected 1 to 65536" })
-  }
-  if (raw.maxInFlightPerAddress < 1 || raw.maxInFlightPerAddress > 65_536) {
-    return yield* new SettingInvalid({
-      message: "POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS: expected 1 to 65536"
-    })
+  for (const [name, value, most] of [
+    ["POSTHASTE_MAX_BODY_BYTES", raw.maxBodyBytes, 16 * 1_048_576],
+    ["POSTHASTE_MAX_CONNECTIONS", raw.maxConnections, 1_048_576],
+    ["POSTHASTE_MAX_REQUESTS", raw.maxRequests, 65_536],
+    ["POSTHASTE_MAX_IN_FLIGHT", raw.maxInFlight, 65_536],
+    ["POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS", raw.maxInFlightPerAddress, 65_536]
+  ] as const) {
+    if (value >= 1 && value <= most) continue
+    return yield* new SettingInvalid({ message: `${name}: expected 1 to ${most}` })
   }
   const proxy = Option.map(raw.egressProxy, (url) => parseProxy(Redacted.value(url)))
   if (Option.isSome(proxy) && Result.isFailure(proxy.value)) {
