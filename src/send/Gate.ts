@@ -14,7 +14,7 @@ export interface Gate {
 export const closed: Gate = { workersMax: 0, until: null }
 
 /** What of a lane itself decides about its gate. */
-export interface Pace {
+export interface Limits {
   /** How many attempts at once the receiver is given, by how it bears them. */
   readonly ramp: number
   /** Epoch milliseconds until which the lane waits for something of ours. */
@@ -25,7 +25,7 @@ export interface Pace {
 export const gate = (
   webhook: Webhook,
   health: WebhookHealth,
-  { ramp, waitsUntil }: Pace,
+  { ramp, waitsUntil }: Limits,
   now: number
 ): Gate => {
   if (webhook.status !== "enabled") return closed

@@ -95,6 +95,7 @@ export const make = (
     changed
   })
 
+  const isBusy = () => workers > 0 || mailbox.size() > 0
   const isLow = () => mailbox.length() < refillMax / 2
 
   const work = Effect.gen(function* () {
@@ -162,7 +163,7 @@ export const make = (
     // What the store has due matters when the gate lets it out.
     const backlogAt = backlog.at()
     const nextAt = backlogAt === null || stopped ? null : Math.max(backlogAt, until ?? 0)
-    const busy = workers > 0 || mailbox.size() > 0
+    const busy = isBusy()
     const pacedAt = mailbox.length() > 0 ? pace.nextAt(webhook, now) : null
     if (busy && pacedAt === null && (nextAt === null || nextAt <= now)) {
       // Workers open the latch when they end and when the mailbox runs low.
@@ -176,7 +177,7 @@ export const make = (
     )
     const woken = yield* Effect.timeoutOption(changed.await, restMs)
     // Something may have been reserved meanwhile, which wakes nobody before it is committed.
-    if (Option.isSome(woken) || changed.isOpen() || busy || mailbox.size() > 0) return true
+    if (Option.isSome(woken) || changed.isOpen() || isBusy()) return true
     if (nextAt !== null && nextAt <= (yield* Clock.currentTimeMillis)) return true
     // From here to the end of the turn nothing can be handed over: nothing gets lost.
     pace.leave(webhook, now)

@@ -17,6 +17,7 @@ import type { WebhookId } from "../domain/TypeId.ts"
 import { AddressGuard } from "./AddressGuard.ts"
 import { HttpSender } from "./HttpSender.ts"
 import { noToken, type NoToken, read, requestOf, type Token } from "./TokenRequest.ts"
+import { keep } from "./wire/Recency.ts"
 import type { TlsIdentity } from "./wire/TlsSessions.ts"
 
 /** A token, or what it means for an attempt that there is none. */
@@ -70,14 +71,7 @@ export const make = Effect.gen(function* () {
       known !== undefined && isSame(known.auth, auth)
         ? known
         : { auth, token: null, renewAt: 0, endsAt: 0, asking: null }
-    holders.delete(webhookId)
-    if (holders.size >= heldMax) {
-      for (const oldest of holders.keys()) {
-        holders.delete(oldest)
-        break
-      }
-    }
-    holders.set(webhookId, holder)
+    keep(holders, heldMax, webhookId, holder)
     return holder
   }
 

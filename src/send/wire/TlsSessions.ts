@@ -5,6 +5,7 @@
  */
 import * as Redacted from "effect/Redacted"
 import * as Tls from "node:tls"
+import { keep } from "./Recency.ts"
 
 /** What a TLS connection needs besides the usual: a client certificate, more roots, or both. */
 export interface TlsIdentity {
@@ -61,18 +62,6 @@ export class TlsSessions {
       ...(more.length === 0 ? {} : { ca: [...Tls.getCACertificates("default"), ...more] })
     })
   }
-}
-
-/** Keeps a value under a key; the one that was kept or asked for longest ago makes room. */
-const keep = <A>(map: Map<string, A>, sizeMax: number, key: string, value: A): void => {
-  map.delete(key)
-  if (map.size >= sizeMax) {
-    for (const oldest of map.keys()) {
-      map.delete(oldest)
-      break
-    }
-  }
-  map.set(key, value)
 }
 
 const sessionsMax = 1_000
