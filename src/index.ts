@@ -32,6 +32,7 @@ export { Api } from "./api/Api.ts"
 export * as ApiClient from "./api/ApiClient.ts"
 
 export * as Engine from "./Engine.ts"
+export * as Http from "./http/Http.ts"
 export * as Operations from "./Operations.ts"
 export { Catalogue } from "./publish/Catalogue.ts"
 export { Publisher } from "./publish/Publisher.ts"

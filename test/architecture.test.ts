@@ -158,8 +158,10 @@ const wrapped: ReadonlyArray<{
 }> = [
   {
     packages: ["undici", "@effect/platform-node/Undici"],
-    by: ["src/send/HttpSender.ts", "src/send/AddressGuard.ts"],
-    reason: "Every request to a receiver passes the guard, so nothing else may open connections."
+    by: ["src/send/wire/Client.ts"],
+    reason:
+      "Every request to a receiver passes the guard, so nothing else may open connections; and " +
+      "undici as a whole would change how the host's own requests are sent."
   },
   {
     packages: ["@electric-sql/pglite"],
@@ -258,7 +260,7 @@ const rules: ReadonlyArray<Rule> = [
           .map((found) => importing(found, reason))
       ),
     keeps: {
-      "src/send/HttpSender.ts": `import * as Undici from "@effect/platform-node/Undici"`,
+      "src/send/wire/Client.ts": `import type * as Undici from "undici"`,
       "src/store/Pglite.ts": `import { PGlite } from "@electric-sql/pglite"`,
       "src/store/Database.ts": `import { PgClient } from "@effect/sql-pg"`,
       "src/Server.ts": `import { NodeHttpServer } from "@effect/platform-node"`

@@ -14,7 +14,6 @@
  * holds one socket, and up to four while it is connected to a name with several addresses; sockets that
  * wait for a request are bounded here.
  */
-import { Client } from "@effect/platform-node/Undici"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -27,6 +26,7 @@ import type { EventEmitter } from "node:events"
 import type { NotSent, Refused, TimedOut, Unreachable } from "../domain/Attempt.ts"
 import { log } from "../telemetry/Log.ts"
 import { AddressGuard } from "./AddressGuard.ts"
+import { Client } from "./wire/Client.ts"
 import { Crowd } from "./wire/Crowd.ts"
 import * as Deadlines from "./wire/Deadlines.ts"
 import { Dial, type Stage } from "./wire/Dial.ts"

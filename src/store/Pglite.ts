@@ -158,7 +158,8 @@ const create = async (directory: string): Promise<void> => {
   const module = import.meta.resolve("@electric-sql/pglite")
   const child = ["--input-type=module", "--eval", initialize, module, unfinished]
   await new Promise<void>((resolve, reject) => {
-    execFile(process.execPath, child, (error, _, said) => {
+    // None of the variables of a program that embeds us, which may name hooks or a debugger.
+    execFile(process.execPath, child, { env: {} }, (error, _, said) => {
       if (error === null) resolve()
       else reject(said === "" ? error : new Error(said))
     })
