@@ -4,7 +4,7 @@
  * Publishing is the hot path: the body is read and parsed once, its envelope is checked, and the
  * text of `data` is handed on exactly as it was written.
  */
-import { Clock, Effect, Option, Result, Schema } from "effect"
+import { Effect, Option, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Api } from "../api/Api.ts"
@@ -12,7 +12,7 @@ import { Caller } from "../api/Authorization.ts"
 import { isRef } from "../api/Fields.ts"
 import * as Instant from "../api/Instant.ts"
 import { RequestBody } from "../api/JsonBody.ts"
-import { PublishBatchShape, PublishShape, type RawQuery } from "../api/MessagesApi.ts"
+import type { RawQuery } from "../api/MessagesApi.ts"
 import { pageRequest } from "../api/Page.ts"
 import type { InvalidInput } from "../api/Problems.ts"
 import { RequestBytes } from "../api/RawBody.ts"
@@ -21,7 +21,6 @@ import { BodyTooLarge, type Message, MessageNotFound } from "../domain/Message.t
 import { firstPage, pageLimit } from "../domain/Page.ts"
 import { UrlNotAllowed } from "../domain/Webhook.ts"
 import type { TenantId } from "../domain/TypeId.ts"
-import type { Draft } from "../publish/Draft.ts"
 import { type Accepted, Publisher, type PublishRefusal } from "../publish/Publisher.ts"
 import { DeliveryLog } from "../store/DeliveryLog.ts"
 import { MessageRepo } from "../store/MessageRepo.ts"
@@ -30,6 +29,7 @@ import { destinationOf } from "./DestinationInput.ts"
 import * as Explanation from "./Explanation.ts"
 import { idempotencyOf } from "./Idempotency.ts"
 import { elements, scan, slice } from "./JsonSlice.ts"
+import { batchShapeOf, draftOf, shapeOf, timely } from "./MessageInput.ts"
 import { invalidAt, invalidInput } from "./RequestProblemsLayer.ts"
 import { answered, unavailable } from "./StoreFaults.ts"
 import { bodyView, deliveryView } from "./Views.ts"
@@ -226,29 +226,6 @@ export const MessagesHandlers = (options: { readonly maxBodyBytes: number }) =>
     })
   )
 
-/** How far ahead a message may be delivered. */
-const delayMsMax = 366 * 86_400_000
-
-/** Refuses a message that is to go out in a far future, or would expire before. */
-const timely = Effect.fnUntraced(function* (
-  {
-    deliverAt,
-    expiresAt
-  }: {
-    readonly deliverAt?: number | null
-    readonly expiresAt?: number | null
-  },
-  prefix: string
-) {
-  if (typeof deliverAt !== "number") return
-  if (deliverAt > (yield* Clock.currentTimeMillis) + delayMsMax) {
-    return yield* invalidAt(`${prefix}/deliverAt`, "Expected an instant within the next 366 days")
-  }
-  if (typeof expiresAt === "number" && expiresAt <= deliverAt) {
-    return yield* invalidAt(`${prefix}/expiresAt`, "Expected an instant after deliverAt")
-  }
-})
-
 /** Names the place of a URL that was refused as a raw request gives it. */
 const inQuery = ({ detail, errors }: UrlNotAllowed) =>
   Effect.fail(
@@ -257,32 +234,6 @@ const inQuery = ({ detail, errors }: UrlNotAllowed) =>
       errors: errors.map(({ message }) => ({ pointer: "/query/webhookUrl", message }))
     })
   )
-
-/** Completes a draft by what a request says around `data`. */
-const draftOf = (
-  draft: Pick<Draft, "tenantId" | "data" | "idempotencyKey">,
-  { resource = null, uid = null, webhook = null, ...shape }: typeof PublishShape.Type,
-  prefix: string
-): Result.Result<Draft, InvalidInput> =>
-  webhook === null
-    ? Result.succeed({ ...shape, ...draft, uid, resource })
-    : Result.map(destinationOf(webhook, `${prefix}/webhook/secret`), (destination) => ({
-        ...shape,
-        ...draft,
-        uid,
-        resource,
-        destination
-      }))
-
-const shapeOf = Schema.decodeUnknownResult(PublishShape, {
-  onExcessProperty: "error",
-  errors: "all"
-})
-
-const batchShapeOf = Schema.decodeUnknownResult(PublishBatchShape, {
-  onExcessProperty: "error",
-  errors: "all"
-})
 
 /** A message of a batch: its place, its value and its text, and the key of the batch. */
 interface Place {
