@@ -4,10 +4,10 @@
  * Promises: a connection is shared only by requests to one origin under one client certificate, is never
  * opened a second time, and counts each request in flight to the address that it is connected to.
  */
-import { Client } from "./Client.ts"
 import { formatIp, type IpAddress } from "effect/net/NetAddress"
 import type { EventEmitter } from "node:events"
 import type { NotSent } from "../../domain/Attempt.ts"
+import { Client } from "./Client.ts"
 import { Crowd } from "./Crowd.ts"
 import * as Deadlines from "./Deadlines.ts"
 import { Dial, type Stage } from "./Dial.ts"
