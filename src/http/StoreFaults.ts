@@ -3,7 +3,7 @@
  */
 import { Cause, Effect, flow } from "effect"
 import { StoreUnavailable } from "../api/Problems.ts"
-import { inTime } from "../store/InTime.ts"
+import { callerMs, inTime } from "../store/InTime.ts"
 import { StoreError } from "../store/StoreError.ts"
 import { log } from "../telemetry/Log.ts"
 
@@ -38,7 +38,7 @@ export const unavailable = <A, E, R>(
 export const answered: <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ) => Effect.Effect<A, Exclude<E, StoreError> | StoreUnavailable, R> = flow(
-  inTime("request", "10 seconds"),
+  inTime("request", callerMs),
   unavailable
 )
 

@@ -24,7 +24,7 @@ import {
 import { AddressGuard } from "../send/AddressGuard.ts"
 import { judgeUrl } from "../send/UrlJudge.ts"
 import { Ids } from "../store/Ids.ts"
-import { inTime } from "../store/InTime.ts"
+import { inTime, statementMs } from "../store/InTime.ts"
 import { Retention } from "../store/Retention.ts"
 import type { WebhookUpdate } from "../store/WebhookEdits.ts"
 import { WebhookRepo } from "../store/WebhookRepo.ts"
@@ -194,7 +194,7 @@ export const WebhooksHandlers = HttpApiBuilder.group(
         },
         // A long backlog is cancelled in steps, which go on when nobody waits for them any more.
         Effect.uninterruptible,
-        inTime("WebhookRepo.delete", "35 seconds"),
+        inTime("WebhookRepo.delete", statementMs),
         unavailable
       ),
 

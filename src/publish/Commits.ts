@@ -10,6 +10,7 @@ import { Overloaded } from "../domain/Message.ts"
 import { Router } from "../route/Router.ts"
 import { Lanes } from "../send/Lanes.ts"
 import * as GroupCommit from "../store/GroupCommit.ts"
+import { callerMs } from "../store/InTime.ts"
 import { type InsertResult, MessageRepo } from "../store/MessageRepo.ts"
 import { StoreError } from "../store/StoreError.ts"
 import { reach } from "../telemetry/Failpoint.ts"
@@ -22,11 +23,6 @@ export interface CommitOptions {
   readonly pendingMax?: number
   /** Bytes of them. 64 MiB by default. */
   readonly pendingBytesMax?: number
-  /**
-   * How long a commit may take, in milliseconds, until its publishers are told to try again: it may have
-   * happened all the same. 10,000 by default.
-   */
-  readonly answerMs?: number
 }
 
 /** What became of a message, and the number of webhooks that it was to be owed to. */
@@ -83,8 +79,9 @@ export const make = Effect.fnUntraced(function* (options: CommitOptions) {
     sizeOf: (group) => group.reduce((bytes, { body }) => bytes + body.length + 256, 0),
     pendingMax: options.pendingMax ?? 10_000,
     pendingBytesMax: options.pendingBytesMax ?? 64 * 1_048_576,
+    // Then publishers are told to try again; the commit may have happened all the same.
     bound: {
-      after: options.answerMs ?? 10_000,
+      after: callerMs,
       unanswered: () => StoreError.unanswered("MessageRepo.insert")
     }
   })

@@ -17,7 +17,7 @@ import { Subscriptions } from "../route/Subscriptions.ts"
 import { AddressGuard } from "../send/AddressGuard.ts"
 import { judgeUrl } from "../send/UrlJudge.ts"
 import { Ids } from "../store/Ids.ts"
-import { inTime } from "../store/InTime.ts"
+import { callerMs, inTime } from "../store/InTime.ts"
 import { StoreError } from "../store/StoreError.ts"
 import { WebhookRepo } from "../store/WebhookRepo.ts"
 
@@ -79,7 +79,7 @@ export class Destinations extends Context.Service<
               yield* judgeUrl(guard, destination.url, "/webhook/url")
               return yield* inTurn
                 .withPermit(make(tenantId, destination, digest))
-                .pipe(inTime("WebhookRepo.create", "10 seconds"))
+                .pipe(inTime("WebhookRepo.create", callerMs))
             },
             // Neither a uid nor a key is given that another one could have.
             Effect.catchTags({ WebhookUidTaken: Effect.die, IdempotencyConflict: Effect.die })

@@ -10,6 +10,7 @@ import { Array, Effect, Result, Schedule, type Scope } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import { DeliveryLog, type Settlement } from "../store/DeliveryLog.ts"
 import * as GroupCommit from "../store/GroupCommit.ts"
+import { callerMs } from "../store/InTime.ts"
 import { StoreError } from "../store/StoreError.ts"
 import { log } from "../telemetry/Log.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
@@ -30,11 +31,6 @@ export interface WriterOptions {
   readonly inFlightMax?: number
   /** The first wait for a store that is away, in milliseconds; it doubles. 100 by default. */
   readonly retryMs?: number
-  /**
-   * How long a commit may take, in milliseconds, until it is tried again: it may have happened all the
-   * same. 10,000 by default.
-   */
-  readonly answerMs?: number
   /** The longest such wait, in milliseconds. 5,000 by default; all waits are jittered by 25 %. */
   readonly retryMsMax?: number
 }
@@ -58,7 +54,7 @@ export const make = Effect.fnUntraced(function* (
   ): Effect.Effect<ReadonlyArray<Result.Result<void, StoreError>>> =>
     log.settle(settlements).pipe(
       Effect.timeoutOrElse({
-        duration: options.answerMs ?? 10_000,
+        duration: callerMs,
         orElse: () => Effect.fail(StoreError.unanswered("DeliveryLog.settle"))
       }),
       Effect.tapError((error) => (error.isRetryable ? logAway(error) : Effect.void)),

@@ -8,6 +8,12 @@
 import { type Duration, Effect, Fiber } from "effect"
 import { StoreError } from "./StoreError.ts"
 
+/** How long a caller waits for the store before it is told to come again: 10 seconds. */
+export const callerMs = 10_000
+
+/** Longer than the server lets a statement run, so that a slow one is the server's to end: 35 seconds. */
+export const statementMs = 35_000
+
 /** Fails what the store does not answer within a time; whether it was done is not known then. */
 export const inTime =
   (operation: string, within: Duration.Input) =>

@@ -88,7 +88,7 @@ describe("Writer", () => {
     Effect.gen(function* () {
       let asked = 0
       const log = scriptedLog(() => (++asked === 1 ? Effect.never : Effect.void))
-      const write = yield* Writer.make({ answerMs: 10_000 }).pipe(Effect.provide(log.layer))
+      const write = yield* Writer.make({}).pipe(Effect.provide(log.layer))
       const writing = yield* writeAll(write, [1, 2])
       yield* TestClock.adjust("10 seconds")
       assert.isUndefined(writing.pollUnsafe())
