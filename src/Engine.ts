@@ -15,7 +15,7 @@
  * below, and seals secrets by the `KeyRing` beside it; `layerStoresMemory` keeps them in Maps.
  */
 import * as NodeDns from "@effect/platform-node/NodeDns"
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
 import * as Operations from "./Operations.ts"
 import { Catalogue } from "./publish/Catalogue.ts"
 import { Destinations, type DestinationsOptions } from "./publish/Destinations.ts"
@@ -33,6 +33,7 @@ import { Alerts } from "./settle/Alerts.ts"
 import { Circuit } from "./settle/Circuit.ts"
 import { Settler, type SettlerOptions } from "./settle/Settler.ts"
 import { Census } from "./store/Census.ts"
+import { DefaultLimits, type DefaultTenantLimits } from "./store/DefaultLimits.ts"
 import { DeliveryLog } from "./store/DeliveryLog.ts"
 import { DeliveryQueue } from "./store/DeliveryQueue.ts"
 import { EventTypeRepo } from "./store/EventTypeRepo.ts"
@@ -95,10 +96,19 @@ const repos = Layer.mergeAll(
   Census.layer
 )
 
-/** The times of the stores. Each has a default. */
+/** The bounds and times of the stores. Each has a default. */
 export interface StoresOptions {
   readonly retention?: RetentionOptions
+  /** What a tenant may have and do that has no limits of its own. 1,000 webhooks by default. */
+  readonly limits?: Partial<DefaultTenantLimits>
 }
+
+/** Sets what the options say of the limits. */
+const layerLimits = ({ limits }: StoresOptions) =>
+  Layer.effect(
+    DefaultLimits,
+    Effect.map(DefaultLimits, (defaults) => ({ ...defaults, ...limits }))
+  )
 
 /**
  * The stores in SQL: migrated, kept in shape, and owned by this engine alone. They need a `Database`
@@ -117,7 +127,8 @@ export const layerStores = (options: StoresOptions = {}) =>
     Layer.provideMerge(WebhookRepo.layer),
     Layer.provideMerge(Ownership.layer),
     Layer.provideMerge(Migrations.layer),
-    Layer.provideMerge(Ids.layer)
+    Layer.provideMerge(Ids.layer),
+    Layer.provide(layerLimits(options))
   )
 
 /** The stores in memory. Nothing survives the process. */
@@ -144,5 +155,6 @@ export const layerStoresTables = (options: StoresOptions = {}) =>
       )
     ),
     Layer.provideMerge(WebhookRepo.layerMemory),
-    Layer.provideMerge(Ownership.layerMemory)
+    Layer.provideMerge(Ownership.layerMemory),
+    Layer.provide(layerLimits(options))
   )

@@ -138,7 +138,15 @@ const layerEngine = (
     }
   }).pipe(
     Layer.provideMerge(onAttempt === undefined ? Layer.empty : layerAttempts(onAttempt)),
-    Layer.provideMerge(Engine.layerStores({ retention: { days: settings.retentionDays } })),
+    Layer.provideMerge(
+      Engine.layerStores({
+        retention: { days: settings.retentionDays },
+        limits: {
+          webhooks: settings.tenantMaxWebhooks,
+          messagesPerSecond: Option.getOrNull(settings.tenantMessagesPerSecond)
+        }
+      })
+    ),
     Layer.provide(layerKeyRing(settings)),
     Layer.provideMerge(
       Layer.effectDiscard(

@@ -43,6 +43,10 @@ export interface Settings {
   readonly maxRequests: number
   readonly maxInFlight: number
   readonly maxInFlightPerAddress: number
+  /** Webhooks that a tenant without a limit of its own may register. */
+  readonly tenantMaxWebhooks: number
+  /** Messages a second that such a tenant may publish; none is any number. */
+  readonly tenantMessagesPerSecond: Option.Option<number>
   readonly shutdownTimeout: Duration.Duration
   readonly logLevel: "Debug" | "Info" | "Warn" | "Error"
   readonly logFormat: Option.Option<"json" | "logfmt" | "pretty">
@@ -87,6 +91,8 @@ const config = Config.all({
   maxInFlightPerAddress: Config.Int("POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS").pipe(
     Config.withDefault(512)
   ),
+  tenantMaxWebhooks: Config.Int("POSTHASTE_TENANT_MAX_WEBHOOKS").pipe(Config.withDefault(1_000)),
+  tenantMessagesPerSecond: Config.option(Config.Int("POSTHASTE_TENANT_MESSAGES_PER_SECOND")),
   shutdownTimeout: Config.Duration("POSTHASTE_SHUTDOWN_TIMEOUT").pipe(
     Config.withDefault(Duration.seconds(30))
   ),
@@ -137,7 +143,13 @@ export const load: Effect.Effect<Settings, SettingInvalid> = Effect.gen(function
     ["POSTHASTE_MAX_CONNECTIONS", raw.maxConnections, 1_048_576],
     ["POSTHASTE_MAX_REQUESTS", raw.maxRequests, 65_536],
     ["POSTHASTE_MAX_IN_FLIGHT", raw.maxInFlight, 65_536],
-    ["POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS", raw.maxInFlightPerAddress, 65_536]
+    ["POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS", raw.maxInFlightPerAddress, 65_536],
+    ["POSTHASTE_TENANT_MAX_WEBHOOKS", raw.tenantMaxWebhooks, 1_000_000],
+    [
+      "POSTHASTE_TENANT_MESSAGES_PER_SECOND",
+      Option.getOrElse(raw.tenantMessagesPerSecond, () => 1),
+      1_000_000
+    ]
   ] as const) {
     if (value >= 1 && value <= most) continue
     return yield* new SettingInvalid({ message: `${name}: expected 1 to ${most}` })

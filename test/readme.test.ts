@@ -125,6 +125,7 @@ describe("The README's tables", () => {
         POSTHASTE_MAX_REQUESTS: String(settings.maxRequests),
         POSTHASTE_MAX_IN_FLIGHT: String(settings.maxInFlight),
         POSTHASTE_MAX_IN_FLIGHT_PER_ADDRESS: String(settings.maxInFlightPerAddress),
+        POSTHASTE_TENANT_MAX_WEBHOOKS: String(settings.tenantMaxWebhooks),
         POSTHASTE_SHUTDOWN_TIMEOUT: `${Duration.toSeconds(settings.shutdownTimeout)} seconds`,
         POSTHASTE_LOG_LEVEL: settings.logLevel.toLowerCase()
       }

@@ -8,6 +8,7 @@ import { Subscriptions } from "../../src/route/Subscriptions.ts"
 import { Lanes } from "../../src/send/Lanes.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { MessageRepo } from "../../src/store/MessageRepo.ts"
+import { TenantRepo } from "../../src/store/TenantRepo.ts"
 import { data1k, messageType, type Task, tenantId, times, webhook } from "./Samples.ts"
 
 /** Publishes many messages at once, each to one webhook. */
@@ -38,6 +39,7 @@ export const publish = async (): Promise<ReadonlyArray<Task>> => {
           release: () => undefined,
           stats: Effect.die("not asked for")
         }),
+        Layer.mock(TenantRepo, { messagesPerSecond: () => null }),
         Layer.mock(MessageRepo, {
           insert: (messages) => Effect.succeed(messages.map(() => ({ _tag: "Inserted" as const })))
         })

@@ -15,6 +15,7 @@ import {
 } from "../domain/Message.ts"
 import { RoutingReason } from "../domain/Routing.ts"
 import { SecretText } from "../domain/Secret.ts"
+import { BatchOverLimit, RateLimited } from "../domain/Tenant.ts"
 import { DeliveryId, MessageId, WebhookId } from "../domain/TypeId.ts"
 import { ProblemItem } from "../domain/Problem.ts"
 import { AdHocLimit, UrlNotAllowed } from "../domain/Webhook.ts"
@@ -215,6 +216,7 @@ const refusals = [
   IdempotencyConflict,
   UrlNotAllowed,
   AdHocLimit,
+  RateLimited,
   Overloaded
 ] as const
 
@@ -255,7 +257,7 @@ export class MessagesApi extends HttpApiGroup.make("messages")
       headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
       payload: PublishBatchInput,
       success: BatchAnswer.pipe(HttpApiSchema.status(202)),
-      error: [IdempotencyConflict, Overloaded]
+      error: [IdempotencyConflict, RateLimited, BatchOverLimit, Overloaded]
     })
       .middleware(JsonBody)
       .annotate(RequiredScope, "publish")
@@ -263,7 +265,8 @@ export class MessagesApi extends HttpApiGroup.make("messages")
       .annotate(
         OpenApi.Description,
         "Each message is accepted or refused on its own, with its index and the status that it would " +
-          "have had alone. The Idempotency-Key counts for the batch as a whole: with another one it is 409."
+          "have had alone. The Idempotency-Key counts for the batch as a whole: with another one it is 409. " +
+          "A batch that is more than the tenant may publish now is refused as a whole."
       ),
     HttpApiEndpoint.get("list", "/", {
       query: {

@@ -26,18 +26,43 @@ import { PageOf, PageQuery } from "./Page.ts"
 import { RequestProblems } from "./Problems.ts"
 import { Text } from "./Text.ts"
 
+const webhooks = Schema.NullOr(
+  Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1_000_000 }))
+)
+const messagesPerSecond = Schema.NullOr(
+  Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))
+)
+
+/** Limits of a tenant as they are given: what is absent is not changed. */
+const limits = Schema.optionalKey(
+  Schema.Struct({
+    webhooks: Schema.optionalKey(
+      webhooks.annotate({ description: "Registered webhooks; null: as the installation says" })
+    ),
+    messagesPerSecond: Schema.optionalKey(
+      messagesPerSecond.annotate({
+        description:
+          "Messages that are published, up to five seconds' worth of them at once; null: as the " +
+          "installation says"
+      })
+    )
+  }).annotate({ description: "What the tenant may have and do at most" })
+)
+
 /** A tenant to be made. */
 export const TenantInput = Schema.Struct({
   uid: Schema.optionalKey(
     CallerUid.annotate({ description: "The caller's own id; the tenant's id when absent" })
   ),
-  name: Schema.optionalKey(Text(256).annotate({ description: "The uid when absent" }))
+  name: Schema.optionalKey(Text(256).annotate({ description: "The uid when absent" })),
+  limits
 }).annotate({ identifier: "TenantInput" })
 
 /** What of a tenant is to be changed. */
 export const TenantPatch = Schema.Struct({
   uid: Schema.optionalKey(CallerUid),
-  name: Schema.optionalKey(Text(256))
+  name: Schema.optionalKey(Text(256)),
+  limits
 }).annotate({ identifier: "TenantPatch" })
 
 /** A tenant as every answer shows it. */
@@ -45,6 +70,9 @@ export const TenantView = Schema.Struct({
   id: TenantId,
   uid: Schema.String,
   name: Schema.String,
+  limits: Schema.Struct({ webhooks, messagesPerSecond }).annotate({
+    description: "What it may have and do at most; null: as the installation says"
+  }),
   createdAt: Instant,
   updatedAt: Instant
 }).annotate({ identifier: "Tenant" })
@@ -128,7 +156,7 @@ export class TenantsApi extends HttpApiGroup.make("tenants")
       error: [TenantUidTaken, DefaultTenantStays]
     })
       .middleware(JsonBody)
-      .annotate(OpenApi.Summary, "Change the uid or the name of a tenant"),
+      .annotate(OpenApi.Summary, "Change the uid, the name or the limits of a tenant"),
     HttpApiEndpoint.delete("delete", "/tenants/:id", {
       params: tenant,
       success: HttpApiSchema.NoContent,

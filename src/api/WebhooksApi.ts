@@ -10,6 +10,7 @@ import { IdempotencyConflict } from "../domain/Message.ts"
 import {
   SecretUnreadable,
   UrlNotAllowed,
+  WebhookLimit,
   WebhookNotFound,
   WebhookStatus,
   WebhookUidTaken
@@ -33,7 +34,7 @@ export class WebhooksApi extends HttpApiGroup.make("webhooks")
       headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
       payload: WebhookInput,
       success: created,
-      error: [WebhookUidTaken, IdempotencyConflict, UrlNotAllowed, SecretUnreadable]
+      error: [WebhookUidTaken, WebhookLimit, IdempotencyConflict, UrlNotAllowed, SecretUnreadable]
     })
       .middleware(JsonBody)
       .annotate(RequiredScope, "manage")
@@ -60,7 +61,7 @@ export class WebhooksApi extends HttpApiGroup.make("webhooks")
       params,
       payload: WebhookInput,
       success: [created, WebhookView],
-      error: [WebhookNotFound, WebhookUidTaken, UrlNotAllowed, SecretUnreadable]
+      error: [WebhookNotFound, WebhookUidTaken, WebhookLimit, UrlNotAllowed, SecretUnreadable]
     })
       .middleware(JsonBody)
       .annotate(RequiredScope, "manage")

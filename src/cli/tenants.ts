@@ -6,6 +6,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { TenantView } from "../api/TenantsApi.ts"
 import { withClient } from "./Client.ts"
 import { confirmed, yes } from "./Confirm.ts"
@@ -22,8 +23,46 @@ const columns: ReadonlyArray<Column<TenantView>> = [
   ["name", ({ name }) => name]
 ]
 
-const show = ({ createdAt, id, name, uid }: TenantView) =>
-  record({ id, uid, name, created: instant(createdAt) })
+const show = ({ createdAt, id, limits, name, uid }: TenantView) =>
+  record({
+    id,
+    uid,
+    name,
+    webhooks: limits.webhooks ?? byDefault,
+    "messages per second": limits.messagesPerSecond ?? byDefault,
+    created: instant(createdAt)
+  })
+
+/** What stands for a limit that the installation sets. */
+const byDefault = "default"
+
+const bound = (name: string, description: string) =>
+  Flag.String(name).pipe(
+    Flag.map((text) => (text === byDefault ? null : /^\d+$/.test(text) ? Number(text) : text)),
+    Flag.withDescription(`${description}, or ${byDefault}: as the installation says`),
+    Flag.optional
+  )
+
+const fields = {
+  name: Flag.String("name").pipe(Flag.withDescription("What people call it"), Flag.optional),
+  webhooks: bound("max-webhooks", "Webhooks that it may register"),
+  messagesPerSecond: bound("messages-per-second", "Messages that it may publish in a second")
+}
+
+/** What flags say of a tenant, as the API takes it. */
+const bodyOf = ({
+  messagesPerSecond,
+  webhooks,
+  ...named
+}: {
+  readonly uid: Option.Option<string>
+  readonly name: Option.Option<string>
+  readonly webhooks: Option.Option<number | string | null>
+  readonly messagesPerSecond: Option.Option<number | string | null>
+}) => {
+  const limits = present({ webhooks, messagesPerSecond })
+  return { ...present(named), ...(Object.keys(limits).length === 0 ? {} : { limits }) }
+}
 
 const list = Command.make("list", { limit: limit(20) }, (query) =>
   withClient(({ tenants }) => page(tenants.list({ query, ...both }), columns))
@@ -33,13 +72,13 @@ const create = Command.make(
   "create",
   {
     uid: Argument.String("uid").pipe(Argument.withDescription("Your own id for it")),
-    name: Flag.String("name").pipe(Flag.withDescription("What people call it"), Flag.optional)
+    ...fields
   },
-  (input) =>
+  ({ uid, ...input }) =>
     withClient(({ tenants }) =>
       Effect.gen(function* () {
         const { TenantInput } = yield* Effect.promise(() => import("../api/TenantsApi.ts"))
-        const payload = yield* decode(TenantInput)(present(input))
+        const payload = yield* decode(TenantInput)(bodyOf({ uid: Option.some(uid), ...input }))
         yield* answer(yield* tenants.create({ payload, headers: {}, ...both }), show)
       })
     )
@@ -50,6 +89,23 @@ const showOne = Command.make("show", { tenant }, ({ tenant }) =>
     Effect.flatMap(tenants.get({ params: { id: tenant }, ...both }), (found) => answer(found, show))
   )
 ).pipe(Command.withDescription("Show a tenant"))
+
+const update = Command.make(
+  "update",
+  {
+    tenant,
+    uid: Flag.String("uid").pipe(Flag.withDescription("Your own id for it"), Flag.optional),
+    ...fields
+  },
+  ({ tenant, ...input }) =>
+    withClient(({ tenants }) =>
+      Effect.gen(function* () {
+        const { TenantPatch } = yield* Effect.promise(() => import("../api/TenantsApi.ts"))
+        const payload = yield* decode(TenantPatch)(bodyOf(input))
+        yield* answer(yield* tenants.patch({ params: { id: tenant }, payload, ...both }), show)
+      })
+    )
+).pipe(Command.withDescription("Change the uid, the name or the limits of a tenant"))
 
 const remove = Command.make("delete", { tenant, yes }, ({ tenant, yes }) =>
   withClient(({ tenants }) =>
@@ -65,5 +121,5 @@ const remove = Command.make("delete", { tenant, yes }, ({ tenant, yes }) =>
 /** Holds the words about tenants. */
 export const tenants = Command.make("tenants").pipe(
   Command.withDescription("Tenants: who owns webhooks and messages"),
-  Command.withSubcommands([list, create, showOne, remove])
+  Command.withSubcommands([list, create, showOne, update, remove])
 )

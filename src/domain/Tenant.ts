@@ -12,11 +12,23 @@ export interface Tenant {
   readonly id: TenantId
   readonly uid: string
   readonly name: string
+  readonly limits: TenantLimits
   /** Epoch milliseconds. */
   readonly createdAt: number
   /** Epoch milliseconds. */
   readonly updatedAt: number
 }
+
+/** What a tenant may have and do at most. Null is what the installation says. */
+export interface TenantLimits {
+  /** Registered webhooks. Ad-hoc ones are bounded apart. */
+  readonly webhooks: number | null
+  /** Messages that are published, taken over five seconds. */
+  readonly messagesPerSecond: number | null
+}
+
+/** No limits of a tenant's own. */
+export const noLimits: TenantLimits = { webhooks: null, messagesPerSecond: null }
 
 /** The uid of the tenant that exists from the first start. */
 export const defaultTenantUid = "default"
@@ -96,6 +108,20 @@ export class LastAdminKey extends problem<LastAdminKey>()("LastAdminKey", {
   code: "last_admin_key",
   status: 409,
   title: "This is the last admin key without an end; make another one first"
+}) {}
+
+/** The tenant has published as much as it may in a while. Nothing was stored. */
+export class RateLimited extends problem<RateLimited>()(
+  "RateLimited",
+  { code: "rate_limited", status: 429, title: "The tenant publishes faster than it may" },
+  { retryAfterSeconds: Schema.Int }
+) {}
+
+/** The batch holds more messages than the tenant may ever publish at once. Nothing was stored. */
+export class BatchOverLimit extends problem<BatchOverLimit>()("BatchOverLimit", {
+  code: "batch_over_limit",
+  status: 422,
+  title: "The batch holds more messages than the tenant may publish at once"
 }) {}
 
 /** The caller's address sent too many keys that are none. A valid key is never refused for that. */

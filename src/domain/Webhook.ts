@@ -294,6 +294,13 @@ export class UrlNotAllowed extends problem<UrlNotAllowed>()(
   { errors: Schema.Array(ProblemItem) }
 ) {}
 
+/** The tenant has registered as many webhooks as it may. */
+export class WebhookLimit extends problem<WebhookLimit>()("WebhookLimit", {
+  code: "webhook_limit",
+  status: 409,
+  title: "The tenant has as many webhooks as it may"
+}) {}
+
 /** Messages of the tenant went to as many ad-hoc webhooks as it may have. */
 export class AdHocLimit extends problem<AdHocLimit>()("AdHocLimit", {
   code: "ad_hoc_limit",

@@ -10,7 +10,7 @@ import { Api } from "../api/Api.ts"
 import { Caller } from "../api/Authorization.ts"
 import { isRef } from "../api/Fields.ts"
 import { pageRequest } from "../api/Page.ts"
-import { KeyNotFound, type NewApiKey, TenantNotFound } from "../domain/Tenant.ts"
+import { KeyNotFound, type NewApiKey, noLimits, TenantNotFound } from "../domain/Tenant.ts"
 import { KeyId, parse, type TenantId } from "../domain/TypeId.ts"
 import { TenantErasure } from "../store/TenantErasure.ts"
 import { TenantRepo } from "../store/TenantRepo.ts"
@@ -48,9 +48,9 @@ export const TenantsHandlers = HttpApiBuilder.group(
     return handlers.handleAll({
       create: Effect.fn("TenantsHandlers.create")(function* ({ headers, payload, request }) {
         yield* operator
-        const { name = null, uid = null } = payload
+        const { limits = noLimits, name = null, uid = null } = payload
         const idempotency = yield* idempotencyOf(headers["idempotency-key"], request)
-        return yield* tenants.create({ uid, name, idempotency })
+        return yield* tenants.create({ uid, name, limits, idempotency })
       }, answered),
 
       list: Effect.fn("TenantsHandlers.list")(function* ({ query }) {

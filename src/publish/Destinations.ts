@@ -81,8 +81,12 @@ export class Destinations extends Context.Service<
                 .withPermit(make(tenantId, destination, digest))
                 .pipe(inTime("WebhookRepo.create", callerMs))
             },
-            // Neither a uid nor a key is given that another one could have.
-            Effect.catchTags({ WebhookUidTaken: Effect.die, IdempotencyConflict: Effect.die })
+            // Neither a uid nor a key is given that another one could have, nor is it registered.
+            Effect.catchTags({
+              WebhookUidTaken: Effect.die,
+              WebhookLimit: Effect.die,
+              IdempotencyConflict: Effect.die
+            })
           )
         })
       })

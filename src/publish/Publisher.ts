@@ -15,11 +15,13 @@ import {
   MessageUidConflict,
   type Overloaded
 } from "../domain/Message.ts"
+import type { BatchOverLimit, RateLimited } from "../domain/Tenant.ts"
 import type { MessageId } from "../domain/TypeId.ts"
 import type { AdHocLimit, UrlNotAllowed, Webhook } from "../domain/Webhook.ts"
 import { Ids } from "../store/Ids.ts"
 import { MessageRepo } from "../store/MessageRepo.ts"
 import { StoreError } from "../store/StoreError.ts"
+import { TenantRepo } from "../store/TenantRepo.ts"
 import { reach } from "../telemetry/Failpoint.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import { Traces } from "../telemetry/Traces.ts"
@@ -30,6 +32,7 @@ import { type Destination, Destinations } from "./Destinations.ts"
 import { digestOf, type Draft, type KeyedRequest } from "./Draft.ts"
 import { reader } from "./Payload.ts"
 import type { Pending } from "./Plan.ts"
+import * as Quota from "./Quota.ts"
 
 export class Publisher extends Context.Service<
   Publisher,
@@ -37,18 +40,18 @@ export class Publisher extends Context.Service<
     /** Publishes one message; a repetition answers what the first one was answered. */
     readonly publish: (
       draft: Draft
-    ) => Effect.Effect<Accepted, PublishRefusal | Overloaded | StoreError>
+    ) => Effect.Effect<Accepted, PublishRefusal | RateLimited | Overloaded | StoreError>
     /**
      * Publishes messages in one commit, each accepted or refused on its own; result i answers draft i.
-     * Fails for all of them when nothing could be written, or when the key of the request came with
-     * another one before.
+     * Fails for all of them when nothing could be written, when they are more than their tenant may
+     * publish now, or when the key of the request came with another one before.
      */
     readonly publishAll: (
       drafts: ReadonlyArray<Draft>,
       request?: KeyedRequest
     ) => Effect.Effect<
       ReadonlyArray<Result.Result<Accepted, PublishRefusal>>,
-      IdempotencyConflict | Overloaded | StoreError
+      IdempotencyConflict | RateLimited | BatchOverLimit | Overloaded | StoreError
     >
   }
 >()("posthaste/publish/Publisher") {
@@ -62,6 +65,7 @@ export class Publisher extends Context.Service<
         const destinations = yield* Destinations
         const ids = yield* Ids
         const messages = yield* MessageRepo
+        const quota = Quota.make((yield* TenantRepo).messagesPerSecond)
         const clock = yield* Clock.Clock
         const tracing = yield* Traces
         const context = yield* Effect.context<never>()
@@ -171,6 +175,8 @@ export class Publisher extends Context.Service<
 
         const accept = Effect.fnUntraced(function* (draft: Draft) {
           const begunAt = clock.currentTimeNanosUnsafe()
+          const overRate = quota.one(draft, clock.currentTimeMillisUnsafe())
+          if (overRate !== null) return yield* Effect.fail(overRate)
           const destination =
             draft.destination === undefined
               ? undefined
@@ -186,14 +192,19 @@ export class Publisher extends Context.Service<
           return settled.success
         })
 
-        const countRefusal = (error: PublishRefusal | Overloaded | StoreError) =>
-          Metric.update(Metrics.messagesRefused(codeOf(error)), 1)
+        const countRefusal = (error: Parameters<typeof codeOf>[0], messages = 1) =>
+          Metric.update(Metrics.messagesRefused(codeOf(error)), messages)
 
         const publishAll = Effect.fnUntraced(function* (
           drafts: ReadonlyArray<Draft>,
           request?: KeyedRequest
         ) {
           const begunAt = clock.currentTimeNanosUnsafe()
+          const overRate = quota.all(drafts, clock.currentTimeMillisUnsafe())
+          if (overRate !== null) {
+            yield* countRefusal(overRate, drafts.length)
+            return yield* Effect.fail(overRate)
+          }
           if (request !== undefined) {
             const id = yield* ids.nextMessage
             yield* Effect.tapError(messages.claim({ ...request, id }), countRefusal)
@@ -238,8 +249,9 @@ export class Publisher extends Context.Service<
 }
 
 /** The code that HTTP answers the refusal with. */
-const codeOf = (error: Effect.Error<ReturnType<Publisher["Service"]["publish"]>>): string =>
-  error instanceof StoreError ? "store_unavailable" : error.code
+const codeOf = (
+  error: Effect.Error<ReturnType<Publisher["Service"]["publishAll"]>> | PublishRefusal
+): string => (error instanceof StoreError ? "store_unavailable" : error.code)
 
 /** Why a message may not be published. */
 export type PublishRefusal =

@@ -1,24 +1,28 @@
 /**
- * Paces one webhook: a bucket of `limit` tokens, each of which comes back `perMs` after it was taken.
+ * Counts what may happen within a time: a bucket of `limit` tokens, each of which comes back `perMs`
+ * after it was taken. Lanes pace the attempts of a webhook so, and the publisher a tenant's messages.
  *
- * So no span of `perMs` ever has more than `limit` attempts in it, and up to `limit` of them may begin
- * at once after a rest. Tokens that were taken together are counted together, at most 64 counts for a
- * span: a high limit costs no memory, and each token comes back up to 1/64 of `perMs` late. A changed
- * rate counts what was taken under the old one. A new process begins with a full bucket.
+ * So no span of `perMs` ever has more than `limit` in it, and up to `limit` may come at once after a
+ * rest. Tokens that were taken together are counted together, at most 64 counts for a span: a high limit
+ * costs no memory, and each token comes back up to 1/64 of `perMs` late. A changed rate counts what was
+ * taken under the old one. A new process begins with a full bucket.
  */
 import type { WebhookId } from "../domain/TypeId.ts"
 import type { Rate, Webhook } from "../domain/Webhook.ts"
 
-/** The tokens of a webhook. Times are epoch milliseconds. */
+/** The tokens of one webhook or tenant. Times are epoch milliseconds. */
 export interface Bucket {
-  /** Takes a token, if there is one. */
-  readonly take: (rate: Rate, now: number) => boolean
+  /** Takes tokens, one if nothing is said, if there are so many. */
+  readonly take: (rate: Rate, now: number, tokens?: number) => boolean
   /** Puts the token back that was taken last, where no attempt came of it. */
   readonly putBack: () => void
   /** Counts the tokens that are there. */
   readonly left: (rate: Rate, now: number) => number
-  /** Tells when a token will be there again: now, where one is. */
-  readonly nextAt: (rate: Rate, now: number) => number
+  /**
+   * Tells when so many tokens will be there again, one if nothing is said: now, where they are. They are
+   * to be no more than the limit.
+   */
+  readonly nextAt: (rate: Rate, now: number, tokens?: number) => number
   /** Tells whether every token is back. */
   readonly isFull: (now: number) => boolean
 }
@@ -46,16 +50,16 @@ export const make = (): Bucket => {
   }
 
   return {
-    take: (rate, now) => {
-      if (left(rate, now) === 0) return false
-      taken++
+    take: (rate, now, tokens = 1) => {
+      if (left(rate, now) < tokens) return false
+      taken += tokens
       fullAt = now + rate.perMs
       const last = counts.at(-1)
       if (last === undefined || now - last.firstAt > rate.perMs / countsMax) {
-        counts.push({ firstAt: now, lastAt: now, tokens: 1 })
+        counts.push({ firstAt: now, lastAt: now, tokens })
       } else {
         last.lastAt = now
-        last.tokens++
+        last.tokens += tokens
       }
       return true
     },
@@ -66,12 +70,12 @@ export const make = (): Bucket => {
       if (--last.tokens === 0) counts.pop()
     },
     left,
-    nextAt: (rate, now) => {
-      if (left(rate, now) > 0) return now
-      let missing = taken - rate.limit + 1
-      for (const { lastAt, tokens } of counts) {
-        missing -= tokens
-        if (missing <= 0) return lastAt + rate.perMs
+    nextAt: (rate, now, tokens = 1) => {
+      if (left(rate, now) >= tokens) return now
+      let missing = taken - rate.limit + tokens
+      for (const count of counts) {
+        missing -= count.tokens
+        if (missing <= 0) return count.lastAt + rate.perMs
       }
       return now
     },

@@ -50,7 +50,8 @@ const files = [
   "0009_ordering",
   "0010_lists",
   "0012_configured",
-  "0013_ad_hoc"
+  "0013_ad_hoc",
+  "0015_limits"
 ]
 
 const known: ReadonlyArray<Migration> = files.map((file) => ({

@@ -13,7 +13,9 @@ import {
   type KeyNotFound,
   type LastAdminKey,
   type NewApiKey,
+  noLimits,
   type Tenant,
+  type TenantLimits,
   TenantNotFound,
   type TenantUidTaken
 } from "../domain/Tenant.ts"
@@ -21,6 +23,7 @@ import { type KeyId, parse, TenantId } from "../domain/TypeId.ts"
 import { Uid } from "../domain/Webhook.ts"
 import * as ApiKeys from "./ApiKeys.ts"
 import { Ids } from "./Ids.ts"
+import * as PublishRates from "./PublishRates.ts"
 import * as Remembered from "./Remembered.ts"
 import { StoreError } from "./StoreError.ts"
 import * as TenantMemory from "./TenantMemory.ts"
@@ -38,12 +41,14 @@ export class TenantRepo extends Context.Service<
       readonly uid: string | null
       /** The uid when null. */
       readonly name: string | null
+      /** None of its own where they are not named. */
+      readonly limits?: Partial<TenantLimits>
       readonly idempotency: Idempotency | null
     }) => Effect.Effect<Tenant, TenantUidTaken | IdempotencyConflict | StoreError>
-    /** Changes what is named. The default tenant keeps its uid. */
+    /** Changes what is named, of the limits too. The default tenant keeps its uid. */
     readonly update: (
       id: TenantId,
-      update: { readonly uid?: string; readonly name?: string }
+      update: TenantUpdate
     ) => Effect.Effect<Tenant, TenantNotFound | TenantUidTaken | DefaultTenantStays | StoreError>
     /**
      * Ends a tenant: its keys open nothing any more and nobody finds it. What it owned is removed by
@@ -60,6 +65,11 @@ export class TenantRepo extends Context.Service<
     readonly list: (request: PageRequest) => Effect.Effect<Page<Tenant>, StoreError>
     /** Finds a tenant by id or uid. Answers from memory for up to 5 seconds. */
     readonly find: (ref: string) => Effect.Effect<Option.Option<Tenant>, StoreError>
+    /**
+     * Tells how many messages a tenant may publish in a second, null for any number. From memory, at
+     * once: what another process changes is told here after the next start.
+     */
+    readonly messagesPerSecond: (id: TenantId) => number | null
     /** Makes the text of a key, and stores nothing: `phk_` and 32 random bytes in base62. */
     readonly newKey: Effect.Effect<Redacted.Redacted>
     /** Makes a key. A repeated idempotency key answers the first one's record, without the key. */
@@ -115,9 +125,20 @@ export class TenantRepo extends Context.Service<
   )
 }
 
+/** What of a tenant is changed. */
+export interface TenantUpdate {
+  readonly uid?: string
+  readonly name?: string
+  readonly limits?: Partial<TenantLimits>
+}
+
 const make = Effect.fnUntraced(function* (table: TenantTable) {
   const ids = yield* Ids
   const { forget: forgetKey, ...keys } = yield* ApiKeys.make(table)
+  const rates = yield* Effect.mapError(
+    PublishRates.make(table),
+    StoreError.from("TenantRepo.messagesPerSecond")
+  )
 
   const tenants = yield* Remembered.make(
     Effect.fnUntraced(
@@ -136,13 +157,18 @@ const make = Effect.fnUntraced(function* (table: TenantTable) {
       { discard: true }
     )
 
-  const fresh = Effect.fnUntraced(function* (uid: string | null, name: string | null) {
+  const fresh = Effect.fnUntraced(function* (
+    uid: string | null,
+    name: string | null,
+    limits?: Partial<TenantLimits>
+  ) {
     const id = yield* ids.next("tenant")
     const now = yield* Clock.currentTimeMillis
     const tenant: Tenant = {
       id,
       uid: uid ?? id,
       name: name ?? uid ?? id,
+      limits: { ...noLimits, ...limits },
       createdAt: now,
       updatedAt: now
     }
@@ -162,8 +188,9 @@ const make = Effect.fnUntraced(function* (table: TenantTable) {
     ),
 
     create: Effect.fn("TenantRepo.create")(
-      function* ({ idempotency, name, uid }) {
-        const tenant = yield* table.insert(yield* fresh(uid, name), idempotency)
+      function* ({ idempotency, limits, name, uid }) {
+        const made = yield* fresh(uid, name, limits)
+        const tenant = yield* rates.noting(made.id, table.insert(made, idempotency), (one) => one)
         yield* forget(tenant)
         return tenant
       },
@@ -173,12 +200,22 @@ const make = Effect.fnUntraced(function* (table: TenantTable) {
     update: Effect.fn("TenantRepo.update")(
       function* (id, update) {
         const now = yield* Clock.currentTimeMillis
-        const edited = yield* table.edit(id, (tenant) => {
-          const next = { ...tenant, ...update, updatedAt: Math.max(now, tenant.updatedAt) }
+        const edit = table.edit(id, (tenant) => {
+          const next = {
+            ...tenant,
+            ...update,
+            limits: { ...tenant.limits, ...update.limits },
+            updatedAt: Math.max(now, tenant.updatedAt)
+          }
           return tenant.uid === defaultTenantUid && next.uid !== tenant.uid
             ? Result.fail(new DefaultTenantStays())
             : Result.succeed(next)
         })
+        const edited = yield* rates.noting(
+          id,
+          edit,
+          (found) => Option.getOrUndefined(found)?.tenant
+        )
         if (Option.isNone(edited)) return yield* new TenantNotFound()
         yield* forget(edited.value.previous, edited.value.tenant)
         return edited.value.tenant
@@ -193,6 +230,7 @@ const make = Effect.fnUntraced(function* (table: TenantTable) {
         if (found.value.uid === defaultTenantUid) return yield* new DefaultTenantStays()
         const removed = yield* table.retire(id, yield* Clock.currentTimeMillis)
         yield* forget(found.value)
+        rates.forget(id)
         yield* Effect.forEach(
           Option.getOrElse(removed, () => []),
           forgetKey,
@@ -214,7 +252,9 @@ const make = Effect.fnUntraced(function* (table: TenantTable) {
       Effect.mapError(StoreError.from("TenantRepo.list"))
     ),
 
-    find: (ref) => Cache.get(tenants, ref)
+    find: (ref) => Cache.get(tenants, ref),
+
+    messagesPerSecond: rates.of
   })
 })
 

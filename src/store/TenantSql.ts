@@ -28,8 +28,9 @@ export const make = Effect.gen(function* () {
   const add = (tenant: Tenant) =>
     Effect.map(
       sql`
-        insert into tenant (id, uid, name, created_at, updated_at)
-        values (${toUuid(tenant.id)}, ${tenant.uid}, ${tenant.name}, ${new Date(tenant.createdAt)},
+        insert into tenant (id, uid, name, webhooks_max, messages_per_second, created_at, updated_at)
+        values (${toUuid(tenant.id)}, ${tenant.uid}, ${tenant.name}, ${tenant.limits.webhooks},
+          ${tenant.limits.messagesPerSecond}, ${new Date(tenant.createdAt)},
           ${new Date(tenant.updatedAt)})
         on conflict (uid) do nothing returning 1`,
       (added) => added.length > 0
@@ -62,6 +63,8 @@ export const make = Effect.gen(function* () {
       const tenant = yield* Effect.fromResult(change(previous))
       yield* sql`
         update tenant set uid = ${tenant.uid}, name = ${tenant.name},
+          webhooks_max = ${tenant.limits.webhooks},
+          messages_per_second = ${tenant.limits.messagesPerSecond},
           updated_at = ${new Date(tenant.updatedAt)}
         where id = ${uuid}`.pipe(
         Effect.catchReason("SqlError", "UniqueViolation", () => new TenantUidTaken({}))
@@ -102,6 +105,9 @@ export const make = Effect.gen(function* () {
     edit: (id, change) => sql.withTransaction(edit(id, change)),
     findById: (id) => findByUuid(toUuid(id)),
     findByUid,
+    limited: many(sql`
+      select * from tenant where deleted_at is null
+        and (webhooks_max is not null or messages_per_second is not null)`),
     page: (request) => {
       const { above, below, newer } = IdRange.ofPage("tenant", request)
       const order = sql.literal(newer ? "id" : "id desc")
@@ -137,6 +143,8 @@ const TenantRow = Schema.Struct({
   id: Schema.String,
   uid: Schema.String,
   name: Schema.String,
+  webhooks_max: Schema.NullOr(Schema.Int),
+  messages_per_second: Schema.NullOr(Schema.Int),
   created_at: Schema.Date,
   updated_at: Schema.Date
 })
@@ -155,6 +163,7 @@ const tenantOf = (row: typeof TenantRow.Type): Tenant => ({
   id: fromUuid("tenant", row.id),
   uid: row.uid,
   name: row.name,
+  limits: { webhooks: row.webhooks_max, messagesPerSecond: row.messages_per_second },
   createdAt: row.created_at.getTime(),
   updatedAt: row.updated_at.getTime()
 })

@@ -19,7 +19,7 @@ export interface TenantTable extends KeyTable {
     tenant: Tenant,
     idempotency: Idempotency | null
   ) => Effect.Effect<Tenant, TenantUidTaken | IdempotencyConflict | SqlError>
-  /** Locks a tenant, changes its uid and name, and saves it; none if there is no such one. */
+  /** Locks a tenant, changes its uid, name and limits, and saves it; none if there is no such one. */
   readonly edit: <E>(
     id: TenantId,
     change: (tenant: Tenant) => Result.Result<Tenant, E>
@@ -29,6 +29,8 @@ export interface TenantTable extends KeyTable {
   >
   readonly findById: (id: TenantId) => Effect.Effect<Option.Option<Tenant>, SqlError>
   readonly findByUid: (uid: string) => Effect.Effect<Option.Option<Tenant>, SqlError>
+  /** Reads the tenants that have limits of their own. */
+  readonly limited: Effect.Effect<ReadonlyArray<Tenant>, SqlError>
   /** Reads up to `limit + 1` tenants in the direction of the cursor. */
   readonly page: (request: PageRequest) => Effect.Effect<ReadonlyArray<Tenant>, SqlError>
   /** Removes a tenant's keys and hides the tenant; answers the keys' hashes, none without it. */

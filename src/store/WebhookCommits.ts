@@ -9,11 +9,12 @@
  * happened. So what this process believes of a webhook is never wrong for longer than the store is
  * away, although the writer was told of a failure.
  */
-import { Effect, FiberSet, Schedule, type Scope } from "effect"
+import { Effect, FiberSet, type Scope } from "effect"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import type { WebhookId } from "../domain/TypeId.ts"
 import type { Webhook } from "../domain/Webhook.ts"
 import * as Announcer from "./Announcer.ts"
+import { untilAnswered } from "./UntilAnswered.ts"
 import type { WebhookTable } from "./WebhookTable.ts"
 import { reach } from "../telemetry/Failpoint.ts"
 
@@ -36,9 +37,6 @@ export interface WebhookCommits extends Pick<Announcer.Announcer<Change>, "watch
 
 /** Changes that a slow reader of `changes` may be behind. */
 const changesMax = 1_024
-
-/** When the fate of a commit is asked for again while the store does not answer. */
-const untilAnswered = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")])
 
 /** Makes it over a table, for as long as the current scope is open. */
 export const make = Effect.fnUntraced(function* (

@@ -1,12 +1,13 @@
 /**
  * What the changes of a webhook mean, as pure functions of the webhook and the time.
  */
-import { Equal, type Redacted } from "effect"
+import { Equal, type Redacted, Result } from "effect"
 import { createdAt, type SecretId, type TenantId, type WebhookId } from "../domain/TypeId.ts"
 import {
   healthy,
   type Webhook,
   type WebhookFields,
+  WebhookLimit,
   type WebhookSettings,
   type WebhookStatus
 } from "../domain/Webhook.ts"
@@ -26,6 +27,14 @@ export interface WebhookUpdate extends Partial<Omit<WebhookFields, "settings">> 
   readonly settings?: Partial<WebhookSettings>
   readonly rotation?: Rotation
 }
+
+/** Says whether a tenant with so many registered webhooks may register another one. */
+export const judgeCount = (count: number, max: number): Result.Result<void, WebhookLimit> =>
+  count < max
+    ? Result.void
+    : Result.fail(
+        new WebhookLimit({ detail: `The tenant has ${count} webhooks, and may have ${max}.` })
+      )
 
 /** Makes the webhook that is registered. Its id says when it was made, and lists go by the id. */
 export const registered = (input: {

@@ -7,13 +7,16 @@ import { IdempotencyConflict } from "../domain/Message.ts"
 import { blocks } from "../domain/Ordering.ts"
 import type { TenantId, WebhookId } from "../domain/TypeId.ts"
 import { type Webhook, WebhookUidTaken } from "../domain/Webhook.ts"
+import { DefaultLimits } from "./DefaultLimits.ts"
 import * as IdRange from "./IdRange.ts"
 import { MemoryTables, pairKey } from "./MemoryTables.ts"
+import { judgeCount } from "./WebhookEdits.ts"
 import type { Edited, WebhookTable } from "./WebhookTable.ts"
 
 /** Makes the table over the Maps. */
 export const make = Effect.gen(function* () {
-  const { blocked, cancelled, idempotency, owed, waiting, webhooks } = yield* MemoryTables
+  const { blocked, cancelled, idempotency, owed, tenants, waiting, webhooks } = yield* MemoryTables
+  const defaults = yield* DefaultLimits
 
   const uidTaken = (webhook: Webhook): boolean =>
     webhook.uid !== null &&
@@ -52,6 +55,13 @@ export const make = Effect.gen(function* () {
         tenantId === webhook.tenantId && adHoc?.digest && adHoc.digest === webhook.adHoc?.digest
     )
     if (known !== undefined) return { webhook: known, previous: known }
+    if (webhook.adHoc === null) {
+      const registered = [...webhooks.values()].filter(
+        ({ adHoc, tenantId }) => tenantId === webhook.tenantId && adHoc === null
+      )
+      const max = tenants.get(webhook.tenantId)?.limits.webhooks ?? defaults.webhooks
+      yield* Effect.fromResult(judgeCount(registered.length, max))
+    }
     if (used !== null && key !== undefined) {
       const { digest } = used
       idempotency.set(key, { digest, resourceId: webhook.id, createdAt: webhook.createdAt })

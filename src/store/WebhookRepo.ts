@@ -24,6 +24,7 @@ import {
   Uid,
   type Webhook,
   type WebhookFields,
+  type WebhookLimit,
   WebhookNotFound,
   type WebhookStatus,
   type WebhookUidTaken
@@ -48,12 +49,12 @@ export class WebhookRepo extends Context.Service<
   WebhookRepo,
   {
     /**
-     * Registers a webhook. A repeated idempotency key answers the webhook of the first request, and a
+     * Registers a webhook, within the tenant's limit; ad-hoc ones do not count. A repeated idempotency key answers the webhook of the first request, and a
      * repeated digest of an ad-hoc one that ad-hoc webhook.
      */
     readonly create: (
       input: NewWebhook
-    ) => Effect.Effect<Webhook, WebhookUidTaken | IdempotencyConflict | StoreError>
+    ) => Effect.Effect<Webhook, WebhookUidTaken | WebhookLimit | IdempotencyConflict | StoreError>
     /** Replaces the named fields and settings. What is not named stays as others left it. */
     readonly update: <E = never>(
       tenantId: TenantId,

@@ -18,9 +18,11 @@ import { blocks } from "../domain/Ordering.ts"
 import { toUuid } from "../domain/TypeId.ts"
 import { type Webhook, WebhookUidTaken } from "../domain/Webhook.ts"
 import { log } from "../telemetry/Log.ts"
+import { DefaultLimits } from "./DefaultLimits.ts"
 import * as IdempotencySql from "./IdempotencySql.ts"
 import * as IdRange from "./IdRange.ts"
 import { KeyRing } from "./KeyRing.ts"
+import { judgeCount } from "./WebhookEdits.ts"
 import * as WebhookParts from "./WebhookParts.ts"
 import * as WebhookRow from "./WebhookRow.ts"
 import type { Edited, WebhookTable } from "./WebhookTable.ts"
@@ -29,6 +31,7 @@ import type { Edited, WebhookTable } from "./WebhookTable.ts"
 export const make = Effect.gen(function* () {
   const sql = yield* SqlClient
   const ring = yield* KeyRing
+  const defaults = yield* DefaultLimits
   const told = new Set<string>()
 
   const decodeAll = WebhookRow.decodeAll({
@@ -95,6 +98,20 @@ export const make = Effect.gen(function* () {
       on conflict (id) do update set expires_at = excluded.expires_at`
   })
 
+  /** Reads how many webhooks a tenant may register, and keeps others from registering meanwhile. */
+  const maxOf = Effect.fnUntraced(function* (tenantId: string) {
+    const [tenant] = yield* sql<{ readonly max: number | null }>`
+      select webhooks_max as max from tenant where id = ${tenantId} for no key update`
+    return tenant?.max ?? defaults.webhooks
+  })
+
+  /** Fails where the tenant had as many as it may before the last one. */
+  const judgeLast = Effect.fnUntraced(function* (tenantId: string, max: number) {
+    const [registered] = yield* sql<{ readonly count: number }>`
+      select count(*)::int as count from webhook where tenant_id = ${tenantId} and not ad_hoc`
+    yield* Effect.fromResult(judgeCount(registered!.count - 1, max))
+  })
+
   const insert: WebhookTable["insert"] = Effect.fnUntraced(function* (webhook, idempotency) {
     const tenantId = toUuid(webhook.tenantId)
     const row = WebhookRow.encode(webhook)
@@ -111,6 +128,7 @@ export const make = Effect.gen(function* () {
         return { webhook: found.value, previous: found.value }
       }
     }
+    const max = webhook.adHoc === null ? yield* maxOf(tenantId) : null
     const owner = { tenantId, webhookId: row.id }
     const headers = yield* WebhookParts.sealHeaders(ring, owner, webhook.headers)
     const auth = yield* WebhookParts.sealAuth(ring, owner, webhook.auth)
@@ -131,6 +149,7 @@ export const make = Effect.gen(function* () {
       if (Option.isNone(known)) return yield* new WebhookUidTaken({})
       return { webhook: known.value, previous: known.value }
     }
+    if (max !== null) yield* judgeLast(tenantId, max)
     for (const secret of webhook.secrets) yield* insertSecret(tenantId, row.id, secret)
     return { webhook, previous: null }
   })

@@ -7,7 +7,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { IdempotencyConflict } from "../domain/Message.ts"
 import type { PageRequest } from "../domain/Page.ts"
 import type { TenantId, WebhookId } from "../domain/TypeId.ts"
-import type { Webhook, WebhookStatus, WebhookUidTaken } from "../domain/Webhook.ts"
+import type { Webhook, WebhookLimit, WebhookStatus, WebhookUidTaken } from "../domain/Webhook.ts"
 
 /** Reads webhooks, and writes them inside of `transaction`. */
 export interface WebhookTable {
@@ -17,13 +17,13 @@ export interface WebhookTable {
     committed: (result: A) => Effect.Effect<void>
   ) => Effect.Effect<A, E | SqlError>
   /**
-   * Adds a webhook with its first secret; or answers the one that the same key made before, or an
-   * ad-hoc one with the same digest.
+   * Adds a webhook with its first secret, unless the tenant has as many registered ones as it may; or
+   * answers the one that the same key made before, or an ad-hoc one with the same digest.
    */
   readonly insert: (
     webhook: Webhook,
     idempotency: { readonly key: string; readonly digest: Uint8Array } | null
-  ) => Effect.Effect<Edited, WebhookUidTaken | IdempotencyConflict | SqlError>
+  ) => Effect.Effect<Edited, WebhookUidTaken | WebhookLimit | IdempotencyConflict | SqlError>
   /** Locks a tenant's webhook, changes it and saves the difference; none if there is no such one. */
   readonly edit: <E>(
     tenantId: TenantId,

@@ -27,10 +27,12 @@ import type { Attempt } from "../domain/Attempt.ts"
 import type { Delivery } from "../domain/Delivery.ts"
 import type { IdempotencyConflict, Overloaded } from "../domain/Message.ts"
 import { firstPage } from "../domain/Page.ts"
+import type { RateLimited } from "../domain/Tenant.ts"
 import type { DeliveryId, MessageId, TenantId } from "../domain/TypeId.ts"
 import {
   type Webhook,
   type WebhookFields,
+  type WebhookLimit,
   WebhookSettings,
   type WebhookUidTaken
 } from "../domain/Webhook.ts"
@@ -56,13 +58,13 @@ export class TestEngine extends Context.Service<
       fields?: Partial<Omit<WebhookFields, "settings">> & {
         readonly settings?: Partial<typeof WebhookSettings.Encoded>
       }
-    ) => Effect.Effect<Webhook, WebhookUidTaken | IdempotencyConflict | StoreError>
+    ) => Effect.Effect<Webhook, WebhookUidTaken | WebhookLimit | IdempotencyConflict | StoreError>
     /** Publishes a message with any JSON data. */
     readonly publish: (
       type: string,
       data: unknown,
       options?: Partial<Omit<Draft, "tenantId" | "type" | "data">>
-    ) => Effect.Effect<Accepted, PublishRefusal | Overloaded | StoreError>
+    ) => Effect.Effect<Accepted, PublishRefusal | RateLimited | Overloaded | StoreError>
     /** The deliveries of a message, in the order of their ids. */
     readonly deliveries: (
       messageId: MessageId

@@ -103,6 +103,17 @@ describe("posthaste beside a service", () => {
 
   it("administers tenants and keys, and acts for a tenant", async () => {
     assert.strictEqual((await cli.json("tenants", "create", "acme", "--name", "Acme")).uid, "acme")
+    const limits = ["--max-webhooks", "2", "--messages-per-second", "5"]
+    const limited = await cli.json("tenants", "update", "acme", ...limits)
+    assert.deepStrictEqual(limited.limits, { webhooks: 2, messagesPerSecond: 5 })
+    const freed = await cli.json("tenants", "update", "acme", "--max-webhooks", "default")
+    assert.deepStrictEqual(freed.limits, { webhooks: null, messagesPerSecond: 5 })
+    const shown = await cli.run("tenants", "show", "acme", "--output", "table")
+    assert.match(shown.output, /^webhooks +default$/m)
+    assert.match(shown.output, /^messages per second +5$/m)
+    const wrong = await cli.run("tenants", "update", "acme", "--messages-per-second", "many")
+    assert.notStrictEqual(wrong.exitCode, 0)
+    assert.include(wrong.errors, "messagesPerSecond")
     const key = await cli.json(
       "keys",
       "create",

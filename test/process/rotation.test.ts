@@ -49,7 +49,10 @@ it(
     atEnd(inbox.close)
 
     const serviceWith = async (keys: string) => {
-      const service = await prepared({ databaseUrl, env: { POSTHASTE_SECRET_KEYS: keys } })
+      const service = await prepared({
+        databaseUrl,
+        env: { POSTHASTE_SECRET_KEYS: keys, POSTHASTE_TENANT_MAX_WEBHOOKS: String(webhooks) }
+      })
       await service.start()
       return service
     }

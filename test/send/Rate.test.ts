@@ -36,6 +36,22 @@ describe("a bucket", () => {
     assert.isTrue(bucket.take(rate, 6_000))
   })
 
+  it("gives tokens together, all of them or none, and tells when so many are there", () => {
+    const bucket = make()
+    const rate = { limit: 5, perMs: 1_000 }
+    assert.isTrue(bucket.take(rate, 0, 2))
+    assert.isTrue(bucket.take(rate, 100, 2))
+    assert.isFalse(bucket.take(rate, 200, 2))
+    assert.strictEqual(bucket.left(rate, 200), 1)
+    assert.strictEqual(bucket.nextAt(rate, 200), 200)
+    assert.deepStrictEqual(
+      [2, 3, 4, 5].map((tokens) => bucket.nextAt(rate, 200, tokens)),
+      [1_000, 1_000, 1_100, 1_100]
+    )
+    assert.isFalse(bucket.take(rate, 1_099, 5))
+    assert.isTrue(bucket.take(rate, 1_100, 5))
+  })
+
   it("gives a token again that nothing came of", () => {
     const bucket = make()
     const rate = { limit: 1, perMs: 1_000 }

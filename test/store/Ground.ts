@@ -5,6 +5,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
+import { noLimits } from "../../src/domain/Tenant.ts"
 import { healthy, type WebhookHealth } from "../../src/domain/Webhook.ts"
 import type { DeliveryId, KeyId, TenantId, WebhookId } from "../../src/domain/TypeId.ts"
 import { fromUuid, toUuid } from "../../src/domain/TypeId.ts"
@@ -34,6 +35,8 @@ export class Ground extends Context.Service<
     /** Makes a tenant that owns nothing yet. */
     readonly tenant: Effect.Effect<TenantId>
     readonly rename: (id: TenantId, name: string) => Effect.Effect<void>
+    /** Says how many webhooks a tenant may register. */
+    readonly limit: (id: TenantId, webhooks: number) => Effect.Effect<void>
     readonly owe: (id: DeliveryId, tenantId: TenantId, webhookId: WebhookId) => Effect.Effect<void>
     /** Adds a waiting delivery and its attempts. */
     readonly wait: (
@@ -66,11 +69,22 @@ const memoryGround = Layer.effect(
         row.webhookId === webhookId
     return Ground.of({
       tenant: Effect.map(ids.next("tenant"), (id) => {
-        tables.tenants.set(id, { id, uid: id, name: id, createdAt: 0, updatedAt: 0 })
+        tables.tenants.set(id, {
+          id,
+          uid: id,
+          name: id,
+          limits: noLimits,
+          createdAt: 0,
+          updatedAt: 0
+        })
         return id
       }),
       rename: (id, name) =>
         Effect.sync(() => tables.tenants.set(id, { ...tables.tenants.get(id)!, name })),
+      limit: (id, webhooks) =>
+        Effect.sync(() =>
+          tables.tenants.set(id, { ...tables.tenants.get(id)!, limits: { ...noLimits, webhooks } })
+        ),
       owe: (id, tenantId, webhookId) =>
         Effect.sync(() => tables.owed.set(id, { tenantId, webhookId })),
       wait: (id, tenantId, webhookId, attempts) =>
@@ -159,6 +173,8 @@ const sqlGround = Layer.effect(
       }).pipe(Effect.orDie),
       rename: (id, name) =>
         Effect.orDie(sql`update tenant set name = ${name} where id = ${toUuid(id)}`),
+      limit: (id, webhooks) =>
+        Effect.orDie(sql`update tenant set webhooks_max = ${webhooks} where id = ${toUuid(id)}`),
       owe: (id, tenantId, webhookId) =>
         Effect.orDie(sql`
           insert into owed (delivery_id, tenant_id, webhook_id)

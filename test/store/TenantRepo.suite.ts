@@ -6,7 +6,7 @@ import { assert, type Vitest } from "@effect/vitest"
 import { Clock, Effect, Exit, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { decodeCursor, firstPage } from "../../src/domain/Page.ts"
-import type { ApiKey, Scope } from "../../src/domain/Tenant.ts"
+import { type ApiKey, noLimits, type Scope } from "../../src/domain/Tenant.ts"
 import { createdAt, type KeyId, type TenantId } from "../../src/domain/TypeId.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { TenantRepo } from "../../src/store/TenantRepo.ts"
@@ -66,7 +66,14 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground>) => {
       const [tenant] = all
       assert.deepStrictEqual(
         { ...tenant, name: "" },
-        { id: tenant!.id, uid: "default", name: "", createdAt: now, updatedAt: now }
+        {
+          id: tenant!.id,
+          uid: "default",
+          name: "",
+          limits: noLimits,
+          createdAt: now,
+          updatedAt: now
+        }
       )
       for (const other of all) assert.deepStrictEqual(other, tenant)
       // What was not there a moment ago is found at once.
@@ -289,6 +296,7 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground>) => {
         id: tenant.id,
         uid: "acme",
         name: "Acme",
+        limits: noLimits,
         createdAt: now,
         updatedAt: now
       })
@@ -316,6 +324,51 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground>) => {
       assert.strictEqual((yield* Effect.flip(create(2)))._tag, "IdempotencyConflict")
       yield* repo.retire(first.id)
       assert.strictEqual((yield* Effect.flip(create(1)))._tag, "IdempotencyConflict")
+    })
+  )
+
+  it.effect("limits are kept as they are given, changed one by one, and told at once", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const limits = { messagesPerSecond: 7 }
+      const one = yield* repo.create({ uid: null, name: null, limits, idempotency: null })
+      assert.deepStrictEqual(one.limits, { webhooks: null, messagesPerSecond: 7 })
+      assert.strictEqual(repo.messagesPerSecond(one.id), 7)
+      assert.deepStrictEqual(yield* repo.find(one.id), Option.some(one))
+
+      const both = yield* repo.update(one.id, { limits: { webhooks: 0 } })
+      assert.deepStrictEqual(both.limits, { webhooks: 0, messagesPerSecond: 7 })
+      const named = yield* repo.update(one.id, { name: "named" })
+      assert.deepStrictEqual(named.limits, both.limits)
+      assert.deepStrictEqual(yield* repo.find(one.id), Option.some(named))
+      yield* repo.update(one.id, { limits: { messagesPerSecond: 8 } })
+      assert.strictEqual(repo.messagesPerSecond(one.id), 8)
+      const freed = yield* repo.update(one.id, { limits: noLimits })
+      assert.deepStrictEqual(freed.limits, noLimits)
+      assert.isNull(repo.messagesPerSecond(one.id))
+
+      const other = yield* repo.create({ uid: null, name: null, idempotency: null })
+      assert.isNull(repo.messagesPerSecond(other.id))
+      yield* repo.update(other.id, { limits })
+      assert.strictEqual(repo.messagesPerSecond(other.id), 7)
+      yield* repo.retire(other.id)
+      assert.isNull(repo.messagesPerSecond(other.id))
+    })
+  )
+
+  it.effect("the last change of a limit is the one that is told, however many come at once", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const { id } = yield* repo.create({ uid: null, name: null, idempotency: null })
+      yield* Effect.forEach(
+        Array.from({ length: 20 }, (_, n) => n + 1),
+        (messagesPerSecond) => repo.update(id, { limits: { messagesPerSecond } }),
+        { concurrency: "unbounded", discard: true }
+      )
+      // What was answered last is what stands in the store, and what memory tells.
+      yield* TestClock.adjust("5 seconds")
+      const { limits } = Option.getOrThrow(yield* repo.find(id))
+      assert.strictEqual(repo.messagesPerSecond(id), limits.messagesPerSecond)
     })
   )
 

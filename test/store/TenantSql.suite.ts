@@ -4,8 +4,10 @@
 import { assert, type Vitest } from "@effect/vitest"
 import { Clock, Context, Effect, Layer, Option, Redacted, References } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { TestClock } from "effect/testing"
 import type { IdempotencyConflict } from "../../src/domain/Message.ts"
+import { DefaultLimits } from "../../src/store/DefaultLimits.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
 import { TenantRepo } from "../../src/store/TenantRepo.ts"
@@ -18,6 +20,10 @@ const anotherRepo = Effect.map(Layer.build(Layer.fresh(TenantRepo.layer)), (cont
 )
 
 const anyKey = { tenantId: null, name: "", scopes: ["read"], expiresAt: null } as const
+
+const lost = new SqlError({
+  reason: new ConnectionError({ cause: new Error("cut"), message: "cut", operation: "test" })
+})
 
 /** Makes a key and answers it with its record. */
 const made = (repo: TenantRepo["Service"]) =>
@@ -68,6 +74,44 @@ export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlC
       yield* sql`alter table away_too rename to tenant`
       assert.isTrue(Option.isSome(yield* repo.authenticate(fresh.key)))
       assert.isTrue(Option.isSome(yield* repo.find(tenantId)))
+    })
+  )
+
+  it.effect("a start reads the limits, and those that say nothing are the installation's", () =>
+    Effect.gen(function* () {
+      const repo = yield* TenantRepo
+      const own = { uid: null, name: null, limits: { messagesPerSecond: 9 }, idempotency: null }
+      const { id } = yield* repo.create(own)
+      const plain = yield* repo.create({ ...own, limits: { webhooks: 3 } })
+      const next = yield* anotherRepo.pipe(
+        Effect.provideService(DefaultLimits, { webhooks: 1, messagesPerSecond: 2 })
+      )
+      assert.strictEqual(next.messagesPerSecond(id), 9)
+      assert.strictEqual(next.messagesPerSecond(plain.id), 2)
+    })
+  )
+
+  it.effect("a change of a limit whose answer was lost is told once the store answers", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      let isAway = true
+      const losing: SqlClient = Object.assign(
+        (...args: Parameters<SqlClient>) => sql(...args),
+        sql,
+        {
+          withTransaction: <A, E, R>(work: Effect.Effect<A, E, R>) =>
+            Effect.tap(sql.withTransaction(work), () => (isAway ? Effect.fail(lost) : Effect.void))
+        }
+        // The copy has the client's own members, but its call signatures are many.
+      ) as unknown as SqlClient
+      const repo = yield* Effect.provideService(anotherRepo, SqlClient, losing)
+      const { id } = yield* (yield* TenantRepo).create({ uid: null, name: null, idempotency: null })
+      const limits = { messagesPerSecond: 4 }
+      assert.strictEqual((yield* Effect.flip(repo.update(id, { limits })))._tag, "StoreError")
+      while (repo.messagesPerSecond(id) !== 4) yield* Effect.yieldNow
+      isAway = false
+      yield* repo.update(id, { limits: { messagesPerSecond: 5 } })
+      assert.strictEqual(repo.messagesPerSecond(id), 5)
     })
   )
 

@@ -215,6 +215,57 @@ export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground>) => 
     })
   )
 
+  it.effect("create lets a tenant have as many webhooks as it may, however many come at once", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const { limit, tenant } = yield* Ground
+      const [one, other] = [yield* tenant, yield* tenant]
+      yield* limit(one, 5)
+      const results = yield* Effect.forEach(
+        Array.from({ length: 20 }, (_, n) => n),
+        (n) => Effect.result(create(one, {}, used(`limit-${n}`, "a"))),
+        { concurrency: "unbounded" }
+      )
+      const made = results.filter(Result.isSuccess)
+      assert.lengthOf(made, 5)
+      for (const refused of results.filter(Result.isFailure)) {
+        assert.strictEqual(refused.failure._tag, "WebhookLimit")
+        assert.include(String(JSON.stringify(refused.failure)), "has 5 webhooks, and may have 5")
+      }
+      assert.lengthOf((yield* repo.list(one, firstPage, noFilter)).data, 5)
+      // Another tenant is not touched by it.
+      for (let n = 0; n < 6; n++) yield* create(other)
+      // A repetition makes nothing, and a refused request used up no key.
+      const first = results.findIndex(Result.isSuccess)
+      isSame(yield* create(one, {}, used(`limit-${first}`, "a")), made[0]!.success)
+      const last = results.findIndex(Result.isFailure)
+      yield* repo.delete(one, made[0]!.success.id)
+      yield* create(one, {}, used(`limit-${last}`, "b"))
+      assert.strictEqual(yield* tagOf(create(one)), "WebhookLimit")
+      yield* limit(one, 6)
+      yield* create(one, { uid: "sixth" })
+      // Who has the uid is told before: that webhook can be replaced.
+      assert.strictEqual(yield* tagOf(create(one, { uid: "sixth" })), "WebhookUidTaken")
+      yield* limit(one, 0)
+      assert.strictEqual(yield* tagOf(create(one)), "WebhookLimit")
+      yield* repo.update(one, "sixth", { name: "as before" })
+    })
+  )
+
+  it.effect("create counts no ad-hoc webhook, and refuses none at the limit", () =>
+    Effect.gen(function* () {
+      const repo = yield* WebhookRepo
+      const { limit, tenant } = yield* Ground
+      const one = yield* tenant
+      yield* limit(one, 1)
+      const adHoc = Effect.map(draft(one), (input) => ({ ...input, adHocDigest: input.id }))
+      yield* repo.create(yield* adHoc)
+      yield* create(one)
+      assert.strictEqual(yield* tagOf(create(one)), "WebhookLimit")
+      yield* repo.create(yield* adHoc)
+    })
+  )
+
   it.effect("create refuses a uid that another webhook of the tenant has", () =>
     Effect.gen(function* () {
       const repo = yield* WebhookRepo
