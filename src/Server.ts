@@ -125,6 +125,7 @@ const layerEngine = (
     lanes: {
       ...lanes,
       inFlightMax: settings.maxInFlight,
+      tenantInFlightMax: Option.getOrElse(settings.tenantMaxInFlight, () => settings.maxInFlight),
       drainMs: Duration.toMillis(settings.shutdownTimeout) * 0.6
     },
     sender: {

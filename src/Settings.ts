@@ -47,6 +47,8 @@ export interface Settings {
   readonly tenantMaxWebhooks: number
   /** Messages a second that such a tenant may publish; none is any number. */
   readonly tenantMessagesPerSecond: Option.Option<number>
+  /** Attempts at once of one tenant; none is as many as there are. */
+  readonly tenantMaxInFlight: Option.Option<number>
   readonly shutdownTimeout: Duration.Duration
   readonly logLevel: "Debug" | "Info" | "Warn" | "Error"
   readonly logFormat: Option.Option<"json" | "logfmt" | "pretty">
@@ -93,6 +95,7 @@ const config = Config.all({
   ),
   tenantMaxWebhooks: Config.Int("POSTHASTE_TENANT_MAX_WEBHOOKS").pipe(Config.withDefault(1_000)),
   tenantMessagesPerSecond: Config.option(Config.Int("POSTHASTE_TENANT_MESSAGES_PER_SECOND")),
+  tenantMaxInFlight: Config.option(Config.Int("POSTHASTE_TENANT_MAX_IN_FLIGHT")),
   shutdownTimeout: Config.Duration("POSTHASTE_SHUTDOWN_TIMEOUT").pipe(
     Config.withDefault(Duration.seconds(30))
   ),
@@ -149,7 +152,8 @@ export const load: Effect.Effect<Settings, SettingInvalid> = Effect.gen(function
       "POSTHASTE_TENANT_MESSAGES_PER_SECOND",
       Option.getOrElse(raw.tenantMessagesPerSecond, () => 1),
       1_000_000
-    ]
+    ],
+    ["POSTHASTE_TENANT_MAX_IN_FLIGHT", Option.getOrElse(raw.tenantMaxInFlight, () => 1), 65_536]
   ] as const) {
     if (value >= 1 && value <= most) continue
     return yield* new SettingInvalid({ message: `${name}: expected 1 to ${most}` })

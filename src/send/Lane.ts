@@ -16,7 +16,7 @@
  * Its parts: `Mailbox` is what it has in memory, `Backlog` what it knows of the store, `Pace` how fast
  * it may go, `Attempts` what it does with one delivery.
  */
-import { Clock, Effect, Latch, Option, PartitionedSemaphore } from "effect"
+import { Clock, Effect, Latch, Option } from "effect"
 import type { DeliveryId } from "../domain/TypeId.ts"
 import type { Webhook } from "../domain/Webhook.ts"
 import type { DueDelivery } from "../store/DeliveryQueue.ts"
@@ -67,7 +67,7 @@ export const make = (
   backlogAtFirst: number | null,
   start: "slow" | "full"
 ): Lane => {
-  const { clock, memory, options, queue, settler, slots } = context
+  const { clock, memory, options, queue, settler } = context
   const mailboxMax = options.mailboxMax ?? 1_000
   const refillMax = options.refillMax ?? 200
   const refillBytesMax = options.refillBytesMax ?? 1_048_576
@@ -81,6 +81,7 @@ export const make = (
   const backlog = Backlog.make(changed, backlogAtFirst, present())
   const mailbox = Mailbox.make(memory, changed, () => backlog.expect(present(), false))
   const pace = Pace.make(context.buckets, webhook.id, start)
+  const slot = context.slots.enter(webhook)
 
   const gate = (now: number): Gate.Gate =>
     context.isHeld() ? Gate.closed : pace.gate(webhook, settler.health(webhook), now)
@@ -104,7 +105,7 @@ export const make = (
       pace.left(webhook, present()) > 0 &&
       mailbox.length() > 0
     ) {
-      const made = yield* PartitionedSemaphore.withPermit(slots, webhook.id)(attempts.next)
+      const made = yield* slot.run(attempts.next)
       if (!made) return
       if (isLow() && backlog.isDue(present())) changed.openUnsafe()
     }
@@ -181,6 +182,7 @@ export const make = (
     if (nextAt !== null && nextAt <= (yield* Clock.currentTimeMillis)) return true
     // From here to the end of the turn nothing can be handed over: nothing gets lost.
     pace.leave(webhook, now)
+    slot.leave()
     context.onLeave(webhook.id, nextAt)
     return false
   })

@@ -1,7 +1,7 @@
 /**
  * What all lanes of an engine share, and what is set for each.
  */
-import type { Clock, Effect, PartitionedSemaphore, Scope } from "effect"
+import type { Clock, Effect, Scope } from "effect"
 import type { Delivery } from "../domain/Delivery.ts"
 import type { WebhookId } from "../domain/TypeId.ts"
 import type { Circuit } from "../settle/Circuit.ts"
@@ -13,6 +13,7 @@ import type { Authenticator } from "./Authenticator.ts"
 import type { Memory } from "./Memory.ts"
 import type { Bucket } from "./Rate.ts"
 import type { Signer } from "./Signer.ts"
+import type { Slots } from "./Slots.ts"
 
 /** The bounds and times of each lane. */
 export interface LaneOptions {
@@ -40,7 +41,7 @@ export interface LaneContext {
   readonly signer: Signer["Service"]
   readonly guard: AddressGuard["Service"]
   readonly clock: Clock.Clock
-  readonly slots: PartitionedSemaphore.PartitionedSemaphore<WebhookId>
+  readonly slots: Slots
   readonly memory: Memory
   /** What lanes that left had taken of their rates, until it is back. */
   readonly buckets: Map<WebhookId, Bucket>

@@ -17,7 +17,6 @@ import {
   Latch,
   Layer,
   Metric,
-  PartitionedSemaphore,
   PubSub,
   Schedule,
   Scope,
@@ -47,6 +46,7 @@ import type { LaneContext, LaneOptions } from "./LaneContext.ts"
 import * as Memory from "./Memory.ts"
 import { Signer } from "./Signer.ts"
 import { storeRetries } from "./StoreRetries.ts"
+import * as Slots from "./Slots.ts"
 import * as Sweep from "./Sweep.ts"
 
 export class Lanes extends Context.Service<
@@ -139,7 +139,7 @@ export class Lanes extends Context.Service<
           tracing: yield* Traces,
           signer: yield* Signer,
           guard: yield* AddressGuard,
-          slots: PartitionedSemaphore.makeUnsafe({ permits: options.inFlightMax ?? 512 }),
+          slots: Slots.make(options),
           isDraining: () => draining || attemptsLeft === 0,
           takeAttempt: () => attemptsLeft > 0 && attemptsLeft-- > 0,
           putBackAttempt: () => {
@@ -336,9 +336,7 @@ export class Lanes extends Context.Service<
 }
 
 /** The bounds and times of all lanes. */
-export interface LanesOptions extends LaneOptions, Memory.MemoryOptions {
-  /** Attempts at once, over all webhooks, shared out evenly. 512 by default. */
-  readonly inFlightMax?: number
+export interface LanesOptions extends LaneOptions, Memory.MemoryOptions, Slots.SlotsOptions {
   /** Attempts that this engine makes before it only keeps; 0 for one that only manages. No bound by
    * default. */
   readonly attemptsMax?: number

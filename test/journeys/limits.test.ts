@@ -90,3 +90,44 @@ it.effect("the installation's limit holds for a tenant without one, its own come
     )
   )
 )
+
+for (const [fact, lanes, most] of [
+  [
+    "slow receivers of a tenant take no more attempts at once than it may have",
+    { inFlightMax: 6, tenantInFlightMax: 4 },
+    4
+  ],
+  ["without such a bound they take all, and another tenant waits", { inFlightMax: 6 }, 6]
+] as const) {
+  it.effect(`${fact}`, () =>
+    Effect.gen(function* () {
+      const engine = yield* TestEngine
+      const network = yield* TestSender
+      const publisher = yield* Publisher
+      const slow = "https://slow.example/hook"
+      yield* network.answer(slow, { status: 200, delayMs: 10_000 })
+      const other = yield* (yield* TenantRepo).create({ uid: "b", name: null, idempotency: null })
+      for (let n = 0; n < 3; n++) {
+        yield* engine.webhook(slow, { settings: { concurrency: 3 } })
+      }
+      const flood = Effect.gen(function* () {
+        for (let n = 0; n < 10; n++) yield* engine.publish("a.b", { n })
+        yield* TestClock.adjust(0)
+      })
+      yield* flood
+      const destination = { url, secret: null }
+      yield* publisher.publish({ ...draft, tenantId: other.id, destination })
+      yield* TestClock.adjust(0)
+      assert.strictEqual(yield* network.inFlightMax(slow), most)
+      assert.lengthOf(yield* network.sent(url), most === 6 ? 0 : 1)
+
+      // What waited goes out, and the bound holds when the lanes were gone meanwhile.
+      yield* TestClock.adjust("10 minutes")
+      yield* flood
+      yield* TestClock.adjust("10 minutes")
+      assert.lengthOf(yield* network.sent(slow), 60)
+      assert.lengthOf(yield* network.sent(url), 1)
+      assert.strictEqual(yield* network.inFlightMax(slow), most)
+    }).pipe(Effect.provide(TestEngine.layer({ lanes })))
+  )
+}
