@@ -4,7 +4,7 @@
  * A dead process does nothing more: its ports never answer, so whatever it still has in memory changes
  * nothing. A frozen one goes on where it stood, perhaps after another one has taken over.
  */
-import { Context, Effect, Exit, Fiber, Latch, Layer, Scope } from "effect"
+import { Clock, Context, Effect, Exit, Fiber, Latch, Layer, Scope } from "effect"
 import { Dns } from "effect/net"
 import * as Engine from "../../src/Engine.ts"
 import type { Publisher } from "../../src/publish/Publisher.ts"
@@ -124,6 +124,7 @@ export const start = Effect.fnUntraced(function* (world: World, network: HttpSen
   world.nodes.push(node)
   world.current = node
   world.tell(`n${node.number} starts as epoch ${node.epoch}`)
+  const clock = yield* Clock.Clock
   const ports = Ports.make(world, node)
   const stores = base.pipe(
     Context.add(DeliveryQueue, ports.queue(Context.get(base, DeliveryQueue))),
@@ -135,14 +136,18 @@ export const start = Effect.fnUntraced(function* (world: World, network: HttpSen
     Context.add(RedeliveryRepo, ports.redeliveries(Context.get(base, RedeliveryRepo)))
   )
   const path = Engine.layerPath(plan.options).pipe(
-    Layer.provideMerge(Layer.succeed(HttpSender, ports.sender(network))),
+    Layer.provideMerge(Layer.succeed(HttpSender, ports.sender(onClock(network, clock)))),
     Layer.provideMerge(AddressGuard.layer()),
     Layer.provide(Dns.layerStatic({ hosts: {} })),
     Layer.provideMerge(Layer.succeedContext(stores))
   )
   const built = yield* Effect.exit(
     Effect.raceFirst(
-      Layer.buildWithMemoMap(path, memoMap, scope),
+      Effect.provideService(
+        Layer.buildWithMemoMap(path, memoMap, scope),
+        Clock.Clock,
+        mortal(clock, node)
+      ),
       Effect.andThen(node.died.await, Effect.interrupt)
     )
   )
@@ -157,4 +162,20 @@ export const start = Effect.fnUntraced(function* (world: World, network: HttpSen
     node.stop = Scope.close(scope, Exit.void)
   }
   return node
+})
+
+/** The clock of a process: once that is dead, none of its timers goes off. */
+const mortal = (clock: Clock.Clock, node: Node): Clock.Clock => ({
+  ...clock,
+  sleep: (duration) =>
+    Effect.andThen(
+      clock.sleep(duration),
+      Effect.suspend(() => (node.state === "dead" ? Effect.never : Effect.void))
+    )
+})
+
+/** The network, which goes on by the clock of the world: a receiver answers those who died, too. */
+const onClock = (network: HttpSender["Service"], clock: Clock.Clock): HttpSender["Service"] => ({
+  ...network,
+  send: (request) => Effect.provideService(network.send(request), Clock.Clock, clock)
 })
