@@ -14,7 +14,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { type Auth, headerOf } from "./Auth.ts"
+import { type Auth, headerOf, none } from "./Auth.ts"
 import { EventTypePattern } from "./EventType.ts"
 import type { Filter } from "./Filter.ts"
 import { Format, problems as formatProblems, Method } from "./Format.ts"
@@ -120,6 +120,9 @@ export const WebhookSettings = Schema.Struct({
 })
 export type WebhookSettings = typeof WebhookSettings.Type
 
+/** The settings of a webhook of which none was said. */
+export const defaultSettings: WebhookSettings = Schema.decodeSync(WebhookSettings)({})
+
 /** How a webhook fares: written with every attempt, read by the lane that owns it. */
 export interface WebhookHealth {
   /** Grows with every change, so that a late write never hides a newer one. */
@@ -164,6 +167,22 @@ export interface WebhookFields {
   readonly auth: Auth
   readonly settings: WebhookSettings
 }
+
+/** Makes the fields of a webhook of which only the URL was said. */
+export const fieldsOf = (url: string): WebhookFields => ({
+  uid: null,
+  name: null,
+  description: null,
+  metadata: {},
+  url,
+  eventTypes: [],
+  resources: [],
+  channels: [],
+  filter: null,
+  headers: {},
+  auth: none,
+  settings: defaultSettings
+})
 
 /** One thing about a webhook that does not fit the rest of it, and where it stands. */
 export interface WebhookProblem {

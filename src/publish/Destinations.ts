@@ -6,13 +6,12 @@
  *
  * Leaves to others: removing those that nothing refers to any more (Retention).
  */
-import { Context, Effect, Layer, Redacted, Schema, Semaphore } from "effect"
+import { Context, Effect, Layer, Redacted, Semaphore } from "effect"
 import { createHash } from "node:crypto"
-import { none } from "../domain/Auth.ts"
 import { mask } from "../domain/Mask.ts"
 import { secretBytes } from "../domain/Secret.ts"
 import type { TenantId } from "../domain/TypeId.ts"
-import { AdHocLimit, UrlNotAllowed, type Webhook, WebhookSettings } from "../domain/Webhook.ts"
+import { AdHocLimit, fieldsOf, UrlNotAllowed, type Webhook } from "../domain/Webhook.ts"
 import { Subscriptions } from "../route/Subscriptions.ts"
 import { AddressGuard } from "../send/AddressGuard.ts"
 import { judgeUrl } from "../send/UrlJudge.ts"
@@ -59,7 +58,7 @@ export class Destinations extends Context.Service<
           return yield* webhooks.create({
             id: yield* ids.next("webhook"),
             tenantId,
-            fields: { ...plain, url },
+            fields: fieldsOf(url),
             secret: {
               id: yield* ids.next("secret"),
               key: secret ?? Redacted.make(yield* ids.bytes(secretBytes.generated))
@@ -111,20 +110,6 @@ export const digestOf = ({ secret, url }: Destination): string => {
   const hash = createHash("sha256").update(`${url}\n`)
   return (secret === null ? hash : hash.update(Redacted.value(secret))).digest("base64")
 }
-
-const plain = {
-  uid: null,
-  name: null,
-  description: null,
-  metadata: {},
-  eventTypes: [],
-  resources: [],
-  channels: [],
-  filter: null,
-  headers: {},
-  auth: none,
-  settings: Schema.decodeUnknownSync(WebhookSettings)({})
-} as const
 
 const message = "This is a mask; expected what it stands for"
 const masked = new UrlNotAllowed({

@@ -30,6 +30,7 @@ import { firstPage } from "../domain/Page.ts"
 import type { RateLimited } from "../domain/Tenant.ts"
 import type { DeliveryId, MessageId, TenantId } from "../domain/TypeId.ts"
 import {
+  fieldsOf,
   type Webhook,
   type WebhookFields,
   type WebhookLimit,
@@ -122,17 +123,7 @@ const make = Effect.gen(function* () {
         },
         idempotency: null,
         fields: {
-          uid: null,
-          name: null,
-          description: null,
-          metadata: {},
-          url,
-          eventTypes: [],
-          resources: [],
-          channels: [],
-          filter: null,
-          headers: {},
-          auth: { kind: "none" },
+          ...fieldsOf(url),
           ...fields,
           settings: yield* Effect.orDie(Schema.decodeUnknownEffect(WebhookSettings)(settings ?? {}))
         }

@@ -5,6 +5,7 @@ import type { SecretKind } from "../../src/domain/Secret.ts"
 import { fromUuid } from "../../src/domain/TypeId.ts"
 import {
   circuitState,
+  fieldsOf,
   healthy,
   holds,
   problems,
@@ -41,18 +42,7 @@ const defaults = {
 const webhook = (status: Webhook["status"], health: Partial<WebhookHealth> = {}): Webhook => ({
   id: fromUuid("webhook", "00000000-0000-0000-0000-000000000001"),
   tenantId: fromUuid("tenant", "00000000-0000-0000-0000-000000000002"),
-  uid: null,
-  name: null,
-  description: null,
-  metadata: {},
-  url: "https://example.com",
-  eventTypes: [],
-  resources: [],
-  channels: [],
-  filter: null,
-  headers: {},
-  auth: { kind: "none" },
-  settings: decode({}),
+  ...fieldsOf("https://example.com"),
   status,
   disabledReason: null,
   health: { ...healthy, ...health },

@@ -2,14 +2,14 @@
  * How requests tell a receiver who calls, against real receivers and token endpoints on loopback.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Redacted, Schema } from "effect"
+import { Effect, Fiber, Layer, Redacted } from "effect"
 import * as Dns from "effect/net/Dns"
 import { TestClock } from "effect/testing"
 import { TLSSocket } from "node:tls"
 import type { Outcome } from "../../src/domain/Attempt.ts"
 import type { Auth, OAuth2Auth } from "../../src/domain/Auth.ts"
 import { fromUuid } from "../../src/domain/TypeId.ts"
-import { healthy, type Webhook, WebhookSettings } from "../../src/domain/Webhook.ts"
+import { fieldsOf, healthy, type Webhook } from "../../src/domain/Webhook.ts"
 import { AddressGuard } from "../../src/send/AddressGuard.ts"
 import { Authenticator } from "../../src/send/Authenticator.ts"
 import { type HttpRequest, HttpSender } from "../../src/send/HttpSender.ts"
@@ -29,18 +29,8 @@ const authenticator = Authenticator.layer.pipe(
 const webhookWith = (auth: Auth, number = 1): Webhook => ({
   id: fromUuid("webhook", `00000000-0000-0000-0000-00000000000${number}`),
   tenantId: fromUuid("tenant", "00000000-0000-0000-0000-000000000009"),
-  uid: null,
-  name: null,
-  description: null,
-  metadata: {},
-  url: "https://receiver.example/hook",
-  eventTypes: [],
-  resources: [],
-  channels: [],
-  filter: null,
-  headers: {},
+  ...fieldsOf("https://receiver.example/hook"),
   auth,
-  settings: Schema.decodeUnknownSync(WebhookSettings)({}),
   status: "enabled",
   disabledReason: null,
   health: healthy,

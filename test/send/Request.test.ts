@@ -8,7 +8,7 @@ import * as Secret from "../../src/domain/Secret.ts"
 import { SignatureName } from "../../src/domain/Signature.ts"
 import { deliveryOf, fromUuid, toUuid } from "../../src/domain/TypeId.ts"
 import { version } from "../../src/domain/Version.ts"
-import { healthy, type Webhook, WebhookSettings } from "../../src/domain/Webhook.ts"
+import { fieldsOf, healthy, type Webhook, WebhookSettings } from "../../src/domain/Webhook.ts"
 import { pairOf } from "../../src/send/Ed25519.ts"
 import type { HttpRequest } from "../../src/send/HttpSender.ts"
 import { build } from "../../src/send/Request.ts"
@@ -26,17 +26,8 @@ const webhookOf = (
 ): Webhook => ({
   id: fromUuid("webhook", "01890a5d-ac96-774b-bcce-b302099a8058"),
   tenantId: fromUuid("tenant", "01890a5d-ac96-774b-bcce-b302099a8059"),
-  uid: null,
-  name: null,
-  description: null,
-  metadata: {},
-  url: rest.url ?? "https://receiver.example/hook",
-  eventTypes: [],
-  resources: [],
-  channels: [],
-  filter: null,
+  ...fieldsOf(rest.url ?? "https://receiver.example/hook"),
   headers: rest.headers ?? {},
-  auth: { kind: "none" },
   settings: Schema.decodeSync(WebhookSettings)(settings),
   status: "enabled",
   disabledReason: null,

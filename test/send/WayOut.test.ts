@@ -10,7 +10,7 @@ import * as net from "node:net"
 import type { Auth } from "../../src/domain/Auth.ts"
 import { firstPage } from "../../src/domain/Page.ts"
 import type { MessageId } from "../../src/domain/TypeId.ts"
-import { WebhookSettings } from "../../src/domain/Webhook.ts"
+import { fieldsOf, WebhookSettings } from "../../src/domain/Webhook.ts"
 import * as Engine from "../../src/Engine.ts"
 import { Publisher } from "../../src/publish/Publisher.ts"
 import { AddressGuard } from "../../src/send/AddressGuard.ts"
@@ -125,16 +125,8 @@ const sendAll = Effect.gen(function* () {
       secret: { id: yield* ids.next("secret"), key: Redacted.make(yield* ids.bytes(32)) },
       idempotency: null,
       fields: {
-        uid: null,
-        name: null,
-        description: null,
-        metadata: {},
-        url,
+        ...fieldsOf(url),
         eventTypes: [type],
-        resources: [],
-        channels: [],
-        filter: null,
-        headers: {},
         auth,
         settings: yield* Effect.orDie(
           Schema.decodeUnknownEffect(WebhookSettings)({

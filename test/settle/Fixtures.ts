@@ -1,11 +1,17 @@
 /**
  * Webhooks, deliveries and outcomes for the tests of this folder.
  */
-import { Effect, Layer, Redacted, Schema } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { ConnectionError, SqlError, SqlSyntaxError } from "effect/sql/SqlError"
 import type { Outcome, ResponseHeaders } from "../../src/domain/Attempt.ts"
 import { fromBytes, type Kinds } from "../../src/domain/TypeId.ts"
-import { healthy, type Webhook, WebhookSettings } from "../../src/domain/Webhook.ts"
+import {
+  defaultSettings,
+  fieldsOf,
+  healthy,
+  type Webhook,
+  WebhookSettings
+} from "../../src/domain/Webhook.ts"
 import { DeliveryLog, type Settlement } from "../../src/store/DeliveryLog.ts"
 import type { DueDelivery } from "../../src/store/DeliveryQueue.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
@@ -30,18 +36,10 @@ export const webhookWith = (
   secrets: [],
   unreadable: [],
   adHoc: null,
-  uid: null,
-  name: null,
-  description: null,
-  metadata: {},
-  url: "https://receiver.test/hooks?token=do-not-log",
-  eventTypes: [],
-  resources: [],
-  channels: [],
-  filter: null,
+  ...fieldsOf("https://receiver.test/hooks?token=do-not-log"),
   headers: { authorization: "Bearer do-not-log" },
   auth: { kind: "bearer", token: Redacted.make("do-not-log") },
-  settings: { ...Schema.decodeUnknownSync(WebhookSettings)({}), ...settings },
+  settings: { ...defaultSettings, ...settings },
   createdAt: 0,
   updatedAt: 0,
   configuredAt: 0,

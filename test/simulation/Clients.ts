@@ -7,7 +7,7 @@
 import { Effect, Exit, Option, Redacted, Schema } from "effect"
 import { encode } from "../../src/domain/Secret.ts"
 import type { TenantId } from "../../src/domain/TypeId.ts"
-import { WebhookSettings } from "../../src/domain/Webhook.ts"
+import { fieldsOf, WebhookSettings } from "../../src/domain/Webhook.ts"
 import { wants } from "../../src/domain/EventType.ts"
 import type { Draft } from "../../src/publish/Draft.ts"
 import { Publisher } from "../../src/publish/Publisher.ts"
@@ -89,17 +89,9 @@ export const register = Effect.fnUntraced(function* (
         secret: { id: yield* ids.next("secret"), key: Redacted.make(key) },
         idempotency: null,
         fields: {
+          ...fieldsOf(plan.url),
           uid: `receiver-${receiver.index}`,
-          name: null,
-          description: null,
-          metadata: {},
-          url: plan.url,
           eventTypes: plan.eventTypes,
-          resources: [],
-          channels: [],
-          filter: null,
-          headers: {},
-          auth: { kind: "none" },
           settings: yield* Effect.orDie(Schema.decodeUnknownEffect(WebhookSettings)(plan.settings))
         }
       })

@@ -2,11 +2,11 @@
  * What a KeyRotation does to the secrets of a database.
  */
 import { assert, type Vitest } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Layer, Redacted, Schema, Stream } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Auth } from "../../src/domain/Auth.ts"
 import { toUuid } from "../../src/domain/TypeId.ts"
-import { type Webhook, WebhookSettings } from "../../src/domain/Webhook.ts"
+import { fieldsOf, type Webhook } from "../../src/domain/Webhook.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { KeyRing } from "../../src/store/KeyRing.ts"
 import * as KeyRotation from "../../src/store/KeyRotation.ts"
@@ -20,8 +20,6 @@ const [first, second] = ringKeys as [(typeof ringKeys)[0], (typeof ringKeys)[0]]
 /** The ring once a new key stands first. */
 const turned = KeyRing.layer({ keys: [second, first] })
 
-const settings = Schema.decodeSync(WebhookSettings)({})
-
 const register = Effect.gen(function* () {
   const ids = yield* Ids
   const repo = yield* WebhookRepo
@@ -32,18 +30,7 @@ const register = Effect.gen(function* () {
     secret: { id: yield* ids.next("secret"), key: Redacted.make(key) },
     idempotency: null,
     fields: {
-      uid: null,
-      name: null,
-      description: null,
-      metadata: {},
-      url: "https://example.com/hook",
-      eventTypes: [],
-      resources: [],
-      channels: [],
-      filter: null,
-      headers: {},
-      auth: { kind: "none" },
-      settings
+      ...fieldsOf("https://example.com/hook")
     }
   })
   return { webhook, key }

@@ -3,7 +3,7 @@
  * with webhooks of its own for each test, messages published to them, attempts to be settled; and
  * hands for what no store under test does.
  */
-import { Context, Effect, Layer, Redacted, Schema } from "effect"
+import { Context, Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Attempt } from "../../src/domain/Attempt.ts"
 import type { Message } from "../../src/domain/Message.ts"
@@ -16,7 +16,13 @@ import {
   toUuid,
   type WebhookId
 } from "../../src/domain/TypeId.ts"
-import { healthy, type WebhookHealth, WebhookSettings } from "../../src/domain/Webhook.ts"
+import {
+  defaultSettings,
+  fieldsOf,
+  healthy,
+  type WebhookHealth,
+  WebhookSettings
+} from "../../src/domain/Webhook.ts"
 import { DeliveryLog, type Settlement } from "../../src/store/DeliveryLog.ts"
 import { DeliveryQueue } from "../../src/store/DeliveryQueue.ts"
 import { Ids } from "../../src/store/Ids.ts"
@@ -109,8 +115,6 @@ export const over = <A extends SqlClient | Ids | Ground | KeyRing, E, R>(
 /** The stores over a fresh embedded database. */
 export const pglite = over(pgliteGround)
 
-const settings = Schema.decodeSync(WebhookSettings)({})
-
 /** Registers a webhook of a tenant. */
 export const webhookOf = Effect.fnUntraced(function* (
   tenantId: TenantId,
@@ -125,18 +129,8 @@ export const webhookOf = Effect.fnUntraced(function* (
     idempotency: null,
     ...(adHocDigest === undefined ? {} : { adHocDigest }),
     fields: {
-      uid: null,
-      name: null,
-      description: null,
-      metadata: {},
-      url: "https://example.com/hook",
-      eventTypes: [],
-      resources: [],
-      channels: [],
-      filter: null,
-      headers: {},
-      auth: { kind: "none" },
-      settings: { ...settings, ...some }
+      ...fieldsOf("https://example.com/hook"),
+      settings: { ...defaultSettings, ...some }
     }
   })
   return webhook.id

@@ -24,6 +24,8 @@ import { active } from "../../src/domain/Secret.ts"
 import { deliveryOf, type TenantId, type WebhookId } from "../../src/domain/TypeId.ts"
 import {
   circuitState,
+  defaultSettings,
+  fieldsOf,
   healthy,
   type Webhook,
   type WebhookFields,
@@ -39,21 +41,8 @@ import {
 } from "../../src/store/WebhookRepo.ts"
 import { Ground } from "./Ground.ts"
 
-const defaults = Schema.decodeSync(WebhookSettings)({})
-
 const blank: WebhookFields = {
-  uid: null,
-  name: null,
-  description: null,
-  metadata: {},
-  url: "https://example.com/hook",
-  eventTypes: [],
-  resources: [],
-  channels: [],
-  filter: null,
-  headers: {},
-  auth: { kind: "none" },
-  settings: defaults
+  ...fieldsOf("https://example.com/hook")
 }
 
 /** Every field filled, with what JSON, SQL and text could get wrong. */
@@ -70,7 +59,7 @@ const full: WebhookFields = {
   headers: { "x-a": `"b", c`, "X-B": "ü" },
   auth: { kind: "none" },
   settings: {
-    ...defaults,
+    ...defaultSettings,
     timeoutMs: 1_234,
     retry: { kind: "table", delaysMs: [1_000, 2_000], jitter: 0.25 },
     concurrency: 3,
@@ -355,7 +344,7 @@ export const suite = (it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground>) => 
       const now = yield* Clock.currentTimeMillis
       const one = yield* repo.update(tenant, "updated", { name: null })
       isSame(one, { ...before, name: null, updatedAt: now })
-      const settings = { ...defaults, retry: "quick" } as const
+      const settings = { ...defaultSettings, retry: "quick" } as const
       const rest = { ...full, uid: "renamed", url: "https://b.example", settings, headers: {} }
       const two = yield* repo.update(tenant, before.id, rest)
       isSame(two, { ...before, ...rest, updatedAt: now, configuredAt: now })

@@ -3,46 +3,23 @@
  * commits whose answer is lost, and other processes.
  */
 import { assert, type Vitest } from "@effect/vitest"
-import {
-  Cause,
-  Context,
-  Effect,
-  Exit,
-  Layer,
-  Option,
-  Queue,
-  Redacted,
-  Schema,
-  Stream
-} from "effect"
+import { Cause, Context, Effect, Exit, Layer, Option, Queue, Redacted, Stream } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { TestClock } from "effect/testing"
 import type { Auth } from "../../src/domain/Auth.ts"
 import { firstPage } from "../../src/domain/Page.ts"
 import { type TenantId, toUuid } from "../../src/domain/TypeId.ts"
-import { type WebhookFields, WebhookSettings } from "../../src/domain/Webhook.ts"
+import { defaultSettings, fieldsOf, type WebhookFields } from "../../src/domain/Webhook.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import type { KeyRing } from "../../src/store/KeyRing.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
 import { type NewWebhook, type WebhookChange, WebhookRepo } from "../../src/store/WebhookRepo.ts"
 import { Ground } from "./Ground.ts"
 
-const defaults = Schema.decodeSync(WebhookSettings)({})
-
 const fields: WebhookFields = {
-  uid: null,
-  name: null,
-  description: null,
-  metadata: {},
-  url: "https://example.com/hook",
-  eventTypes: [],
-  resources: [],
-  channels: [],
-  filter: null,
-  headers: {},
-  auth: { kind: "none" },
-  settings: { ...defaults, timeoutMs: 1_000, concurrency: 1, alertAt: [1] }
+  ...fieldsOf("https://example.com/hook"),
+  settings: { ...defaultSettings, timeoutMs: 1_000, concurrency: 1, alertAt: [1] }
 }
 
 const rotation = Effect.fnUntraced(function* (graceMs: number) {
@@ -114,12 +91,12 @@ export const suite = (
       const settings = `{"timeoutMs": 5000, "circuit": {"failures": 2}, "gone": 1}`
       yield* sql`update webhook set settings = ${settings}::jsonb where id = ${toUuid(id)}`
       assert.deepStrictEqual((yield* repo.get(tenant, id)).settings, {
-        ...defaults,
+        ...defaultSettings,
         timeoutMs: 5_000,
-        circuit: { ...defaults.circuit, failures: 2 }
+        circuit: { ...defaultSettings.circuit, failures: 2 }
       })
       yield* sql`update webhook set settings = '{}' where id = ${toUuid(id)}`
-      assert.deepStrictEqual((yield* repo.get(tenant, id)).settings, defaults)
+      assert.deepStrictEqual((yield* repo.get(tenant, id)).settings, defaultSettings)
     })
   )
 
