@@ -32,6 +32,7 @@ import { Trials } from "./send/Trials.ts"
 import { Alerts } from "./settle/Alerts.ts"
 import { Circuit } from "./settle/Circuit.ts"
 import { Settler, type SettlerOptions } from "./settle/Settler.ts"
+import { AuditLog } from "./store/AuditLog.ts"
 import { Census } from "./store/Census.ts"
 import { DefaultLimits, type DefaultTenantLimits } from "./store/DefaultLimits.ts"
 import { DeliveryLog } from "./store/DeliveryLog.ts"
@@ -101,6 +102,7 @@ export interface StoresOptions {
   readonly retention?: RetentionOptions
   /** What a tenant may have and do that has no limits of its own. 1,000 webhooks by default. */
   readonly limits?: Partial<DefaultTenantLimits>
+  readonly upkeep?: Upkeep.UpkeepOptions
 }
 
 /** Sets what the options say of the limits. */
@@ -119,12 +121,13 @@ export const layerStores = (options: StoresOptions = {}) =>
     RedeliveryRepo.layer,
     StatsRepo.layer,
     TenantErasure.layer,
-    Upkeep.layer,
+    Upkeep.layer(options.upkeep),
     Retention.layer(options.retention)
   ).pipe(
     Layer.provideMerge(DeliveryLog.layer),
     Layer.provideMerge(repos),
     Layer.provideMerge(WebhookRepo.layer),
+    Layer.provideMerge(AuditLog.layer),
     Layer.provideMerge(Ownership.layer),
     Layer.provideMerge(Migrations.layer),
     Layer.provideMerge(Ids.layer),
@@ -155,6 +158,7 @@ export const layerStoresTables = (options: StoresOptions = {}) =>
       )
     ),
     Layer.provideMerge(WebhookRepo.layerMemory),
+    Layer.provideMerge(AuditLog.layerMemory),
     Layer.provideMerge(Ownership.layerMemory),
     Layer.provide(layerLimits(options))
   )

@@ -28,12 +28,14 @@ import {
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Dashboard from "./dashboard/Dashboard.ts"
 import * as Engine from "./Engine.ts"
+import { operator } from "./domain/AuditEntry.ts"
 import { version } from "./domain/Version.ts"
 import * as Http from "./http/Http.ts"
 import * as InProcess from "./http/InProcess.ts"
 import { Standby } from "./http/Standby.ts"
 import type { LanesOptions } from "./send/Lanes.ts"
 import { SettingInvalid, type Settings } from "./Settings.ts"
+import { Acting } from "./store/Acting.ts"
 import { Census } from "./store/Census.ts"
 import { Database } from "./store/Database.ts"
 import { type DeliveryChange, DeliveryLog } from "./store/DeliveryLog.ts"
@@ -142,6 +144,7 @@ const layerEngine = (
     Layer.provideMerge(
       Engine.layerStores({
         retention: { days: settings.retentionDays },
+        upkeep: { auditKept: settings.auditRetention },
         limits: {
           webhooks: settings.tenantMaxWebhooks,
           messagesPerSecond: Option.getOrNull(settings.tenantMessagesPerSecond)
@@ -309,7 +312,9 @@ const adminKey = Effect.fnUntraced(function* (settings: Settings) {
   const path = yield* Path.Path
   const file = path.join(settings.dataDir, "admin-key")
   const take = (key: Redacted.Redacted, name: string) =>
-    tenants.importKey({ key, tenantId: null, name, scopes: ["admin"] })
+    tenants
+      .importKey({ key, tenantId: null, name, scopes: ["admin"] })
+      .pipe(Effect.provideService(Acting, { actor: operator, ip: null, requestId: null }))
   if (Option.isSome(settings.adminKey)) {
     yield* take(settings.adminKey.value, "POSTHASTE_ADMIN_KEY")
     return "as set by POSTHASTE_ADMIN_KEY"

@@ -36,6 +36,8 @@ export interface Settings {
   readonly egressProxy: Option.Option<Redacted.Redacted>
   /** Days that settled messages are kept. */
   readonly retentionDays: number
+  /** How long entries of the audit trail are kept. */
+  readonly auditRetention: Duration.Duration
   readonly maxBodyBytes: number
   /** Connections of clients at once. */
   readonly maxConnections: number
@@ -86,6 +88,9 @@ const config = Config.all({
   allowLinkLocal: Config.Boolean("POSTHASTE_ALLOW_LINK_LOCAL").pipe(Config.withDefault(false)),
   egressProxy: Config.option(Config.Redacted("POSTHASTE_EGRESS_PROXY")),
   retentionDays: Config.Finite("POSTHASTE_RETENTION_DAYS").pipe(Config.withDefault(30)),
+  auditRetention: Config.Duration("POSTHASTE_AUDIT_RETENTION").pipe(
+    Config.withDefault(Duration.days(400))
+  ),
   maxBodyBytes: Config.Int("POSTHASTE_MAX_BODY_BYTES").pipe(Config.withDefault(262_144)),
   maxConnections: Config.Int("POSTHASTE_MAX_CONNECTIONS").pipe(Config.withDefault(4_096)),
   maxRequests: Config.Int("POSTHASTE_MAX_REQUESTS").pipe(Config.withDefault(1_024)),
@@ -139,6 +144,12 @@ export const load: Effect.Effect<Settings, SettingInvalid> = Effect.gen(function
   if (!(raw.retentionDays > 0 && raw.retentionDays <= 36_500)) {
     return yield* new SettingInvalid({
       message: "POSTHASTE_RETENTION_DAYS: expected days, 36500 at most"
+    })
+  }
+  const auditDays = Duration.toDays(raw.auditRetention)
+  if (!(auditDays >= 1 && auditDays <= 36_500)) {
+    return yield* new SettingInvalid({
+      message: "POSTHASTE_AUDIT_RETENTION: expected 1 day to 36500 days"
     })
   }
   for (const [name, value, most] of [

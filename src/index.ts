@@ -4,6 +4,7 @@
  * Tests find their kit in `posthaste/testing`, receivers their check in `posthaste/verify`.
  */
 export * as Attempt from "./domain/Attempt.ts"
+export * as AuditEntry from "./domain/AuditEntry.ts"
 export * as Auth from "./domain/Auth.ts"
 export * as Delivery from "./domain/Delivery.ts"
 export * as EventType from "./domain/EventType.ts"
@@ -48,6 +49,8 @@ export { Trials } from "./send/Trials.ts"
 export { Alerts } from "./settle/Alerts.ts"
 export { Circuit } from "./settle/Circuit.ts"
 export { Settler } from "./settle/Settler.ts"
+export { Acting } from "./store/Acting.ts"
+export { AuditLog } from "./store/AuditLog.ts"
 export { Census } from "./store/Census.ts"
 export { Database } from "./store/Database.ts"
 export { DeliveryLog } from "./store/DeliveryLog.ts"

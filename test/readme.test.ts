@@ -120,6 +120,7 @@ describe("The README's tables", () => {
         POSTHASTE_PORT: String(settings.port),
         POSTHASTE_DATA_DIR: settings.dataDir,
         POSTHASTE_RETENTION_DAYS: String(settings.retentionDays),
+        POSTHASTE_AUDIT_RETENTION: `${Duration.toDays(settings.auditRetention)} days`,
         POSTHASTE_MAX_BODY_BYTES: String(settings.maxBodyBytes),
         POSTHASTE_MAX_CONNECTIONS: String(settings.maxConnections),
         POSTHASTE_MAX_REQUESTS: String(settings.maxRequests),

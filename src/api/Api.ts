@@ -4,6 +4,7 @@
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { version } from "../domain/Version.ts"
+import { AuditApi } from "./AuditApi.ts"
 import { DeliveriesApi } from "./DeliveriesApi.ts"
 import { EventTypesApi } from "./EventTypesApi.ts"
 import { MessagesApi } from "./MessagesApi.ts"
@@ -26,6 +27,7 @@ export class Api extends HttpApi.make("posthaste")
     RedeliveriesApi,
     TenantsApi,
     HoldApi,
+    AuditApi,
     TrialsApi,
     StatsApi,
     SystemApi

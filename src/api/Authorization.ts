@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import * as OpenApi from "effect/http-api/OpenApi"
+import type { Actor } from "../domain/AuditEntry.ts"
 import {
   type Scope,
   ScopeMissing,
@@ -15,7 +16,7 @@ import {
   TooManyFailures,
   Unauthorized
 } from "../domain/Tenant.ts"
-import type { KeyId, TenantId } from "../domain/TypeId.ts"
+import type { TenantId } from "../domain/TypeId.ts"
 import { StoreUnavailable } from "./Problems.ts"
 
 /** The header with which an admin key names a tenant, by id or uid. */
@@ -30,7 +31,7 @@ export class Caller extends Context.Service<
     /** The tenant that the key belongs to; null for a key that may act for each. */
     readonly ownTenantId: TenantId | null
     readonly scopes: ReadonlyArray<Scope>
-    readonly keyId: KeyId
+    readonly actor: Actor
   }
 >()("posthaste/api/Caller") {}
 

@@ -19,7 +19,8 @@ export const prefixes = {
   secret: "sec",
   redelivery: "rdl",
   notice: "ntc",
-  eventType: "evt"
+  eventType: "evt",
+  audit: "aud"
 } as const
 
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -53,6 +54,8 @@ export const NoticeId = typeId(prefixes.notice).pipe(Schema.brand("NoticeId"))
 export type NoticeId = typeof NoticeId.Type
 export const EventTypeId = typeId(prefixes.eventType).pipe(Schema.brand("EventTypeId"))
 export type EventTypeId = typeof EventTypeId.Type
+export const AuditId = typeId(prefixes.audit).pipe(Schema.brand("AuditId"))
+export type AuditId = typeof AuditId.Type
 
 /** The kinds of id, by the name of their prefix. */
 export interface Kinds {
@@ -66,6 +69,7 @@ export interface Kinds {
   readonly redelivery: RedeliveryId
   readonly notice: NoticeId
   readonly eventType: EventTypeId
+  readonly audit: AuditId
 }
 
 /** Any id. */

@@ -18,6 +18,7 @@ import {
 } from "../domain/Tenant.ts"
 import { TenantRepo } from "../store/TenantRepo.ts"
 import * as FailedAuth from "./FailedAuth.ts"
+import { inTheNameOf } from "./InTheNameOf.ts"
 import { unavailable } from "./StoreFaults.ts"
 
 /** How patient it is. */
@@ -70,15 +71,21 @@ export const AuthorizationLayer = (options: AuthorizationOptions = {}) =>
         const ref = (yield* HttpServerRequest.HttpServerRequest).headers[tenantHeader]
         const tenantId =
           ref === undefined && key.tenantId !== null ? key.tenantId : yield* tenantOf(key, ref)
-        return Caller.of({ tenantId, ownTenantId: key.tenantId, scopes: key.scopes, keyId: key.id })
+        return Caller.of({
+          tenantId,
+          ownTenantId: key.tenantId,
+          scopes: key.scopes,
+          actor: { keyId: key.id, name: key.name }
+        })
       }, unavailable)
 
       return Authorization.of({
-        bearer: (httpEffect, { credential, endpoint }) =>
-          Effect.flatMap(
-            callerOf(credential, Context.get(endpoint.annotations, RequiredScope)),
-            (caller) => Effect.provideService(httpEffect, Caller, caller)
+        bearer: (httpEffect, { credential, endpoint }) => {
+          const scope = Context.get(endpoint.annotations, RequiredScope)
+          return Effect.flatMap(callerOf(credential, scope), (caller) =>
+            httpEffect.pipe(inTheNameOf(caller.actor, scope), Effect.provideService(Caller, caller))
           )
+        }
       })
     })
   )

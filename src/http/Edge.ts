@@ -20,6 +20,7 @@ import { Ids } from "../store/Ids.ts"
 import { log } from "../telemetry/Log.ts"
 import { Draining } from "./Draining.ts"
 import { methodsAt } from "./Methods.ts"
+import { RequestId } from "./RequestId.ts"
 import * as RequestMetrics from "./RequestMetrics.ts"
 
 /** Wraps every route of the router that it is built with. */
@@ -52,13 +53,14 @@ export const Edge = HttpRouter.middleware(
               measure(request.method, response.status, begunAt),
               finished(response, requestId)
             )
-          return Effect.matchCauseEffect(httpEffect, {
+          const answered = Effect.matchCauseEffect(httpEffect, {
             onSuccess: answer,
             onFailure: (cause) =>
               Cause.hasInterruptsOnly(cause)
                 ? Effect.failCause(cause)
                 : Effect.flatMap(escaped(cause, request, requestId), answer)
           })
+          return Effect.provideService(answered, RequestId, requestId)
         })
       )
   }),

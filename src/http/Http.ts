@@ -14,6 +14,7 @@ import { HttpIncomingMessage, HttpRouter } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
 import type { Authorization } from "../api/Authorization.ts"
+import { AuditHandlers } from "./AuditHandlers.ts"
 import { AuthorizationLayer } from "./AuthorizationLayer.ts"
 import { answerClientErrors } from "./ClientErrors.ts"
 import { DeliveriesHandlers } from "./DeliveriesHandlers.ts"
@@ -86,6 +87,7 @@ export const routesFor = <E, R>(
         EventTypesHandlers,
         TenantsHandlers,
         HoldHandlers,
+        AuditHandlers,
         TrialsHandlers,
         StatsHandlers,
         SystemHandlers

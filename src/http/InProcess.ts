@@ -2,15 +2,16 @@
  * Runs the API inside the process that calls it: the same contract, without a socket and without a
  * key, for whoever has the database open anyway.
  */
-import { Effect, Layer, Option, Scope } from "effect"
+import { Context, Effect, Layer, Option, Scope } from "effect"
 import { HttpClient, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { Authorization, Caller, tenantHeader } from "../api/Authorization.ts"
+import { Authorization, Caller, RequiredScope, tenantHeader } from "../api/Authorization.ts"
 import { isRef } from "../api/Fields.ts"
+import { operator } from "../domain/AuditEntry.ts"
 import { defaultTenantUid, TenantNotFound } from "../domain/Tenant.ts"
-import { fromUuid } from "../domain/TypeId.ts"
 import { TenantRepo } from "../store/TenantRepo.ts"
 import { Draining } from "./Draining.ts"
 import { type HttpOptions, routesFor } from "./Http.ts"
+import { inTheNameOf } from "./InTheNameOf.ts"
 import { unavailable } from "./StoreFaults.ts"
 
 /** Builds the routes and answers a client that calls them, as long as the scope is open. */
@@ -45,15 +46,17 @@ const OperatorAuthorization = Layer.effect(
         tenantId: tenant.value.id,
         ownTenantId: null,
         scopes: ["admin"],
-        keyId: operator
+        actor: operator
       })
     }).pipe(unavailable)
     return Authorization.of({
-      bearer: (httpEffect) =>
-        Effect.flatMap(callerOf, (caller) => Effect.provideService(httpEffect, Caller, caller))
+      bearer: (httpEffect, { endpoint }) =>
+        Effect.flatMap(callerOf, (caller) =>
+          httpEffect.pipe(
+            inTheNameOf(operator, Context.get(endpoint.annotations, RequiredScope)),
+            Effect.provideService(Caller, caller)
+          )
+        )
     })
   })
 )
-
-/** The key of a caller that has none. */
-const operator = fromUuid("key", "00000000-0000-0000-0000-000000000000")

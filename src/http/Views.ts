@@ -5,51 +5,25 @@ import { Option, Redacted, Result } from "effect"
 import type { AttemptView, DeliveryView } from "../api/DeliveryViews.ts"
 import type { SecretView, WebhookView } from "../api/WebhookViews.ts"
 import { advice } from "../domain/Advice.ts"
-import { masked } from "../domain/Auth.ts"
 import type { Attempt } from "../domain/Attempt.ts"
 import type { Delivery } from "../domain/Delivery.ts"
-import { methodOf } from "../domain/Format.ts"
-import { maskHeaders, maskUrl } from "../domain/Mask.ts"
+import { maskUrl } from "../domain/Mask.ts"
 import * as Secret from "../domain/Secret.ts"
 import { circuitState, currentSecret, SecretUnreadable, type Webhook } from "../domain/Webhook.ts"
-import { facts } from "../send/Certificates.ts"
+import { webhookFacts } from "../domain/WebhookFacts.ts"
+import { facts as certificates } from "../send/Certificates.ts"
 
 /** Shows a webhook at an instant (epoch milliseconds). */
 export const webhookView = (webhook: Webhook, now: number): WebhookView => {
-  const { health, settings } = webhook
+  const { health } = webhook
+  const facts = webhookFacts(webhook)
   return {
     id: webhook.id,
-    uid: webhook.uid,
-    name: webhook.name,
-    description: webhook.description,
-    metadata: webhook.metadata,
-    url: webhook.url,
-    eventTypes: webhook.eventTypes,
-    resources: webhook.resources,
-    channels: webhook.channels,
-    filter: webhook.filter,
-    headers: maskHeaders(webhook.headers),
-    auth: masked(webhook.auth),
-    certificates: facts(webhook.auth),
+    ...facts,
+    certificates: certificates(webhook.auth),
     unreadable: webhook.unreadable,
-    format: settings.format,
-    method: methodOf(settings.format, settings.method ?? undefined),
-    template: settings.template,
-    signature: settings.signature,
-    traceHeaders: settings.traceHeaders,
-    timeoutMs: settings.timeoutMs,
-    retry: settings.retry,
-    clientErrors: settings.clientErrors,
-    onFailure: settings.onFailure,
-    concurrency: settings.concurrency,
-    rate: settings.rate,
-    ordering: settings.ordering,
-    circuit: { ...settings.circuit, state: circuitState(health, now) },
-    disableAfter: settings.disableAfter,
-    alertAt: settings.alertAt,
+    circuit: { ...facts.circuit, state: circuitState(health, now) },
     adHoc: webhook.adHoc !== null,
-    status: webhook.status,
-    disabledReason: webhook.disabledReason,
     consecutiveFailures: health.consecutiveFailures,
     lastSuccessAt: health.lastSuccessAt,
     lastFailureAt: health.lastFailureAt,

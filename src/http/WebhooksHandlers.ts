@@ -201,7 +201,7 @@ export const WebhooksHandlers = HttpApiBuilder.group(
       getSecret: Effect.fn("WebhooksHandlers.getSecret")(function* ({ params }) {
         const { tenantId } = yield* Caller
         return yield* Effect.fromResult(
-          secretView(yield* webhooks.get(tenantId, yield* refOf(params.id)))
+          secretView(yield* webhooks.reveal(tenantId, yield* refOf(params.id)))
         )
       }, answered),
 

@@ -6,10 +6,12 @@
  */
 import { Cache, Cause, Clock, Effect, FiberSet, Option, Redacted, Result } from "effect"
 import { hash, timingSafeEqual } from "node:crypto"
+import * as Audited from "../domain/Audited.ts"
 import { pageOf, type PageRequest } from "../domain/Page.ts"
 import { type ApiKey, KeyNotFound, LastAdminKey, type Scope } from "../domain/Tenant.ts"
 import type { KeyId, TenantId } from "../domain/TypeId.ts"
 import { log } from "../telemetry/Log.ts"
+import { AuditLog } from "./AuditLog.ts"
 import { Ids } from "./Ids.ts"
 import * as Remembered from "./Remembered.ts"
 import { StoreError } from "./StoreError.ts"
@@ -37,6 +39,7 @@ const touchEveryMs = 60_000
 /** Makes the methods over a table. */
 export const make = Effect.fnUntraced(function* (table: KeyTable) {
   const ids = yield* Ids
+  const audit = yield* AuditLog
   const background = yield* FiberSet.makeRuntime()
 
   const keys = yield* Remembered.make(
@@ -75,11 +78,18 @@ export const make = Effect.fnUntraced(function* (table: KeyTable) {
     id: KeyId,
     change: (key: ApiKey) => ApiKey | null
   ): Effect.Effect<ApiKey | null, KeyNotFound | LastAdminKey | StoreError> =>
-    table
-      .editKey(owner, id, (key, admins): Result.Result<ApiKey | null, LastAdminKey> => {
-        const next = change(key)
-        return isLast(key, next, admins) ? Result.fail(new LastAdminKey()) : Result.succeed(next)
-      })
+    audit
+      .changing(
+        table.editKey(owner, id, (key, admins): Result.Result<ApiKey | null, LastAdminKey> => {
+          const next = change(key)
+          return isLast(key, next, admins) ? Result.fail(new LastAdminKey()) : Result.succeed(next)
+        }),
+        Option.match({
+          onNone: () => null,
+          onSome: ({ previous, record }) =>
+            Audited.key(record === null ? "key.revoked" : "key.updated", previous, record)
+        })
+      )
       .pipe(
         Effect.flatMap((edited) =>
           Option.isSome(edited)
@@ -126,7 +136,8 @@ export const make = Effect.fnUntraced(function* (table: KeyTable) {
         const text = Redacted.value(key)
         const made = yield* recordOf(text, input)
         const digest = Buffer.from(sha256(text), "hex")
-        const record = yield* table.insertKey(made, digest, input.idempotency ?? null)
+        const insert = table.insertKey(made, digest, input.idempotency ?? null)
+        const record = yield* audit.changing(insert, isNew(made))
         return { record, key: record.id === made.id ? Option.some(key) : Option.none() }
       },
       Effect.mapError(StoreError.from("TenantRepo.createKey"))
@@ -136,7 +147,8 @@ export const make = Effect.fnUntraced(function* (table: KeyTable) {
         const text = Redacted.value(input.key)
         const hex = sha256(text)
         const record = yield* recordOf(text, { ...input, expiresAt: null })
-        const stored = yield* table.ensureKey(record, Buffer.from(hex, "hex"))
+        const ensure = table.ensureKey(record, Buffer.from(hex, "hex"))
+        const stored = yield* audit.changing(ensure, isNew(record))
         yield* Cache.invalidate(keys, hex)
         return stored
       },
@@ -192,6 +204,10 @@ class Known {
     this.touchedAt = record.lastUsedAt
   }
 }
+
+/** Tells of a key that was made, unless it is one of before. */
+const isNew = (made: ApiKey) => (stored: ApiKey) =>
+  stored.id === made.id ? Audited.key("key.created", null, stored) : null
 
 const isOver = ({ expiresAt }: ApiKey, now: number): boolean =>
   expiresAt !== null && expiresAt <= now

@@ -188,7 +188,7 @@ export const make = Effect.gen(function* () {
     Effect.mapError(StoreError.from("DeliveryQueue.redeliver"))
   )
 
-  return { expire, abandon, cancel, redeliver }
+  return { get, expire, abandon, cancel, redeliver }
 })
 
 interface ExpiredRow extends Pick<

@@ -16,6 +16,9 @@
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { AuditAction } from "../domain/AuditEntry.ts"
+import * as Audited from "../domain/Audited.ts"
 import type { Delivery, DeliveryNotFound, DeliveryStateConflict } from "../domain/Delivery.ts"
 import {
   type DeliveryId,
@@ -26,6 +29,7 @@ import {
   type WebhookId
 } from "../domain/TypeId.ts"
 import { answered } from "./Answered.ts"
+import { AuditLog } from "./AuditLog.ts"
 import * as DeliveryEndings from "./DeliveryEndings.ts"
 import * as DeliveryQueueMemory from "./DeliveryQueueMemory.ts"
 import * as DuePull from "./DuePull.ts"
@@ -76,13 +80,13 @@ export class DeliveryQueue extends Context.Service<
   /** Deliveries in Postgres, or in PGlite. */
   static readonly layer = Layer.effect(
     DeliveryQueue,
-    Effect.suspend(() => make)
+    Effect.suspend(() => Effect.flatMap(make, audited))
   )
 
   /** Deliveries in the memory of this process. */
   static readonly layerMemory = Layer.effect(
     DeliveryQueue,
-    Effect.suspend(() => Effect.map(DeliveryQueueMemory.make, DeliveryQueue.of))
+    Effect.suspend(() => Effect.flatMap(DeliveryQueueMemory.make, audited))
   )
 }
 
@@ -146,6 +150,36 @@ export interface OutgoingMessage {
   /** Epoch milliseconds. */
   readonly createdAt: number
 }
+
+/** Where deliveries are kept: a queue that can also be looked into. */
+interface Store extends Service {
+  readonly get: (
+    tenantId: TenantId,
+    id: DeliveryId
+  ) => Effect.Effect<Delivery, DeliveryNotFound | SqlError>
+}
+type Service = DeliveryQueue["Service"]
+
+/** Writes down what people do to deliveries. */
+const audited = Effect.fnUntraced(function* ({ get, ...store }: Store) {
+  const audit = yield* AuditLog
+  const by =
+    (method: "cancel" | "redeliver", action: AuditAction): Service[typeof method] =>
+    (tenantId, id) =>
+      audit
+        .changing(Effect.zip(get(tenantId, id), store[method](tenantId, id)), ([before, after]) =>
+          Audited.delivery(action, before, after)
+        )
+        .pipe(
+          Effect.map(([, after]) => after),
+          Effect.mapError(StoreError.from(`DeliveryQueue.${method}`))
+        )
+  return DeliveryQueue.of({
+    ...store,
+    cancel: by("cancel", "delivery.cancelled"),
+    redeliver: by("redeliver", "delivery.redelivered")
+  })
+})
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient
@@ -226,7 +260,7 @@ const make = Effect.gen(function* () {
     Effect.withSpan("DeliveryQueue.owed")
   )
 
-  return DeliveryQueue.of({ recover, agenda, pull, park, owed, ...endings })
+  return { recover, agenda, pull, park, owed, ...endings }
 })
 
 interface OwedRow {

@@ -205,6 +205,7 @@ export const make = Effect.gen(function* () {
   })
 
   return {
+    get,
     recover,
     agenda,
     pull,

@@ -2,10 +2,10 @@
  * Event types in the Maps of MemoryTables. A step of it runs without a pause, so it needs no locks.
  */
 import { Effect, Option } from "effect"
-import { CatalogueFull, type EventType, EventTypeExists } from "../domain/EventType.ts"
+import { CatalogueFull, EventTypeExists } from "../domain/EventType.ts"
 import { IdempotencyConflict } from "../domain/Message.ts"
 import type { TenantId } from "../domain/TypeId.ts"
-import { catalogueMax, type EventTypeTable } from "./EventTypeTable.ts"
+import { catalogueMax, type EditedEventType, type EventTypeTable } from "./EventTypeTable.ts"
 import * as IdRange from "./IdRange.ts"
 import { MemoryTables, pairKey } from "./MemoryTables.ts"
 
@@ -40,10 +40,11 @@ export const make = Effect.gen(function* () {
     edit: (tenantId, name, change) =>
       Effect.gen(function* () {
         const found = eventTypes.get(pairKey(tenantId, name))
-        if (found === undefined) return Option.none<EventType>()
-        const eventType = yield* Effect.fromResult(change(found.eventType))
+        if (found === undefined) return Option.none<EditedEventType>()
+        const previous = found.eventType
+        const eventType = yield* Effect.fromResult(change(previous))
         eventTypes.set(pairKey(tenantId, name), { tenantId, eventType })
-        return Option.some(eventType)
+        return Option.some({ eventType, previous })
       }),
     remove: (tenantId, name) =>
       Effect.sync(() => {
@@ -70,8 +71,10 @@ export const make = Effect.gen(function* () {
     unknown: (tenantId) => Effect.sync(() => (refusing.has(tenantId) ? "refuse" : "allow")),
     setUnknown: (tenantId, unknown) =>
       Effect.sync(() => {
+        const previous = refusing.has(tenantId) ? "refuse" : "allow"
         if (unknown === "refuse") refusing.add(tenantId)
         else refusing.delete(tenantId)
+        return previous
       }),
     scan: (after, limit) =>
       Effect.sync(() =>

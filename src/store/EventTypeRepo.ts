@@ -5,6 +5,7 @@
  * finds the change in force.
  */
 import { Clock, Context, Effect, Layer, Option, Result, type Scope, Stream } from "effect"
+import * as Audited from "../domain/Audited.ts"
 import {
   type CatalogueFull,
   type EventType,
@@ -17,6 +18,7 @@ import type { IdempotencyConflict } from "../domain/Message.ts"
 import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
 import type { EventTypeId, TenantId } from "../domain/TypeId.ts"
 import * as Announcer from "./Announcer.ts"
+import { AuditLog } from "./AuditLog.ts"
 import * as EventTypeMemory from "./EventTypeMemory.ts"
 import * as EventTypeSql from "./EventTypeSql.ts"
 import type { EventTypeTable, OwnedEventType } from "./EventTypeTable.ts"
@@ -96,6 +98,7 @@ const scanRows = 500
 
 const make = Effect.fnUntraced(function* (table: EventTypeTable) {
   const ids = yield* Ids
+  const audit = yield* AuditLog
   const { announce, ordered, watch } = yield* Announcer.make<CatalogueChange>("EventTypeRepo", 16)
 
   const get = (tenantId: TenantId, name: string) =>
@@ -107,7 +110,13 @@ const make = Effect.fnUntraced(function* (table: EventTypeTable) {
         const id = yield* ids.next("eventType")
         const now = yield* Clock.currentTimeMillis
         const made = { ...fields, id, name, createdAt: now, updatedAt: now }
-        return yield* table.insert(tenantId, made, idempotency).pipe(
+        const insert = table.insert(tenantId, made, idempotency)
+        const told = audit.changing(insert, (eventType) =>
+          eventType.id === id
+            ? Audited.eventType("event_type.created", tenantId, null, eventType)
+            : null
+        )
+        return yield* told.pipe(
           Effect.tap((eventType) => announce({ _tag: "Saved", tenantId, eventType })),
           ordered(tenantId)
         )
@@ -122,6 +131,11 @@ const make = Effect.fnUntraced(function* (table: EventTypeTable) {
         )
       ).pipe(
         Effect.flatMap(orNotFound),
+        (edited) =>
+          audit.changing(edited, ({ eventType, previous }) =>
+            Audited.eventType("event_type.updated", tenantId, previous, eventType)
+          ),
+        Effect.map(({ eventType }) => eventType),
         Effect.tap((eventType) => announce({ _tag: "Saved", tenantId, eventType })),
         ordered(tenantId),
         Effect.mapError(StoreError.from("EventTypeRepo.update")),
@@ -130,13 +144,11 @@ const make = Effect.fnUntraced(function* (table: EventTypeTable) {
 
     delete: Effect.fn("EventTypeRepo.delete")(
       (tenantId, name) =>
-        table
-          .remove(tenantId, name)
-          .pipe(
-            Effect.flatMap(orNotFound),
-            Effect.andThen(announce({ _tag: "Deleted", tenantId, name })),
-            ordered(tenantId)
-          ),
+        audit
+          .changing(Effect.flatMap(table.remove(tenantId, name), orNotFound), (eventType) =>
+            Audited.eventType("event_type.deleted", tenantId, eventType, null)
+          )
+          .pipe(Effect.andThen(announce({ _tag: "Deleted", tenantId, name })), ordered(tenantId)),
       Effect.mapError(StoreError.from("EventTypeRepo.delete"))
     ),
 
@@ -155,8 +167,10 @@ const make = Effect.fnUntraced(function* (table: EventTypeTable) {
 
     setUnknown: Effect.fn("EventTypeRepo.setUnknown")(
       (tenantId, unknown) =>
-        table
-          .setUnknown(tenantId, unknown)
+        audit
+          .changing(table.setUnknown(tenantId, unknown), (previous) =>
+            previous === null ? null : Audited.eventTypePolicy(tenantId, previous, unknown)
+          )
           .pipe(
             Effect.andThen(announce({ _tag: "Unknown", tenantId, unknown })),
             ordered(tenantId)

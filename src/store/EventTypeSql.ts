@@ -12,7 +12,7 @@ import {
 } from "../domain/EventType.ts"
 import { IdempotencyConflict } from "../domain/Message.ts"
 import { fromUuid, type TenantId, toUuid } from "../domain/TypeId.ts"
-import { catalogueMax, type EventTypeTable } from "./EventTypeTable.ts"
+import { catalogueMax, type EditedEventType, type EventTypeTable } from "./EventTypeTable.ts"
 import * as IdempotencySql from "./IdempotencySql.ts"
 import * as IdRange from "./IdRange.ts"
 
@@ -57,15 +57,16 @@ export const make = Effect.gen(function* () {
       const tenant = toUuid(tenantId)
       const found = yield* one(sql`
         select * from event_type where tenant_id = ${tenant} and name = ${name} for update`)
-      if (Option.isNone(found)) return Option.none<EventType>()
-      const next = yield* Effect.fromResult(change(found.value))
+      if (Option.isNone(found)) return Option.none<EditedEventType>()
+      const previous = found.value
+      const next = yield* Effect.fromResult(change(previous))
       yield* sql`
         update event_type set display_name = ${next.displayName},
           description = ${next.description}, schema = ${jsonOf(next.schema)}::json,
           example = ${jsonOf(next.example)}::json, archived = ${next.archived},
           updated_at = ${new Date(next.updatedAt)}
         where tenant_id = ${tenant} and name = ${name}`
-      return Option.some(next)
+      return Option.some({ eventType: next, previous })
     })
 
   const table: EventTypeTable = {
@@ -89,11 +90,19 @@ export const make = Effect.gen(function* () {
       Effect.map(
         sql<{ readonly unknown: string }>`
           select unknown_event_types as unknown from tenant where id = ${toUuid(tenantId)}`,
-        ([row]) => (isUnknown(row?.unknown) ? row.unknown : "allow")
+        unknownIn
       ),
     setUnknown: (tenantId, unknown) =>
-      Effect.asVoid(sql`
-        update tenant set unknown_event_types = ${unknown} where id = ${toUuid(tenantId)}`),
+      Effect.map(
+        sql<{ readonly unknown: string }>`
+          with before as materialized (
+            select id, unknown_event_types as unknown from tenant
+            where id = ${toUuid(tenantId)} for no key update
+          )
+          update tenant t set unknown_event_types = ${unknown} from before
+          where t.id = before.id returning before.unknown`,
+        (rows) => (rows.length === 0 ? null : unknownIn(rows))
+      ),
     scan: (after, limit) =>
       owned(
         after === null
@@ -108,7 +117,11 @@ export const make = Effect.gen(function* () {
   return table
 })
 
-const isUnknown = (text: unknown): text is UnknownEventTypes => Schema.is(UnknownEventTypes)(text)
+const isUnknown = Schema.is(UnknownEventTypes)
+
+/** Reads the only row, if there is one. */
+const unknownIn = ([row]: ReadonlyArray<{ readonly unknown: string }>): UnknownEventTypes =>
+  isUnknown(row?.unknown) ? row.unknown : "allow"
 
 const deletedSince = new IdempotencyConflict({
   detail: "The event type that this Idempotency-Key made was deleted since"

@@ -27,7 +27,7 @@ export interface EventTypeTable {
     tenantId: TenantId,
     name: string,
     change: (eventType: EventType) => Result.Result<EventType, E>
-  ) => Effect.Effect<Option.Option<EventType>, E | SqlError>
+  ) => Effect.Effect<Option.Option<EditedEventType>, E | SqlError>
   /** Removes a type; answers it if it was there. */
   readonly remove: (
     tenantId: TenantId,
@@ -43,10 +43,11 @@ export interface EventTypeTable {
     request: PageRequest
   ) => Effect.Effect<ReadonlyArray<EventType>, SqlError>
   readonly unknown: (tenantId: TenantId) => Effect.Effect<UnknownEventTypes, SqlError>
+  /** Sets it; answers what it was before, null where there is no such tenant. */
   readonly setUnknown: (
     tenantId: TenantId,
     unknown: UnknownEventTypes
-  ) => Effect.Effect<void, SqlError>
+  ) => Effect.Effect<UnknownEventTypes | null, SqlError>
   /** Reads up to `limit` types of all tenants that come after an id, oldest first. */
   readonly scan: (
     after: EventTypeId | null,
@@ -60,6 +61,12 @@ export interface EventTypeTable {
 export interface OwnedEventType {
   readonly tenantId: TenantId
   readonly eventType: EventType
+}
+
+/** A type after a change and before it. */
+export interface EditedEventType {
+  readonly eventType: EventType
+  readonly previous: EventType
 }
 
 /** The most types of one tenant: all catalogues are in memory. */

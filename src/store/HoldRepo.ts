@@ -6,9 +6,12 @@
  */
 import { Clock, Context, Effect, Layer, Option, Schedule, type Scope } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import * as Audited from "../domain/Audited.ts"
 import type { Hold } from "../domain/Hold.ts"
 import { log } from "../telemetry/Log.ts"
 import { answered } from "./Answered.ts"
+import { AuditLog } from "./AuditLog.ts"
 import { MemoryTables } from "./MemoryTables.ts"
 import { instant, storableOrNull } from "./Parameters.ts"
 import { StoreError } from "./StoreError.ts"
@@ -47,11 +50,18 @@ export class HoldRepo extends Context.Service<
 /** Where the row is kept. */
 interface Table {
   readonly find: Effect.Effect<Option.Option<Hold>, StoreError>
-  readonly save: (reason: string | null, since: number) => Effect.Effect<Hold, StoreError>
-  readonly remove: Effect.Effect<Option.Option<Hold>, StoreError>
+  /** Saves a hold; answers it with the one that was there before. */
+  readonly save: (reason: string | null, since: number) => Effect.Effect<Saved, SqlError>
+  readonly remove: Effect.Effect<Option.Option<Hold>, SqlError>
+}
+
+interface Saved {
+  readonly hold: Hold
+  readonly previous: Hold | null
 }
 
 const make = Effect.fnUntraced(function* (table: Table, everyOrNever: "2 seconds" | null) {
+  const audit = yield* AuditLog
   const listeners = new Set<(isHeld: boolean) => Effect.Effect<void>>()
   let last = false
   const tell = (isHeld: boolean) =>
@@ -72,12 +82,27 @@ const make = Effect.fnUntraced(function* (table: Table, everyOrNever: "2 seconds
 
   return HoldRepo.of({
     find: table.find,
-    hold: Effect.fn("HoldRepo.hold")(function* (reason) {
-      const saved = yield* table.save(reason, yield* Clock.currentTimeMillis)
-      yield* tell(true)
-      return saved
-    }),
-    release: Effect.tap(table.remove, () => tell(false)).pipe(Effect.withSpan("HoldRepo.release")),
+    hold: Effect.fn("HoldRepo.hold")(
+      function* (reason) {
+        const save = table.save(reason, yield* Clock.currentTimeMillis)
+        const { hold } = yield* audit.changing(save, ({ hold, previous }) =>
+          Audited.hold(previous, hold)
+        )
+        yield* tell(true)
+        return hold
+      },
+      Effect.mapError(StoreError.from("HoldRepo.hold"))
+    ),
+    release: audit
+      .changing(
+        table.remove,
+        Option.match({ onNone: () => null, onSome: (hold) => Audited.hold(hold, null) })
+      )
+      .pipe(
+        Effect.tap(() => tell(false)),
+        Effect.mapError(StoreError.from("HoldRepo.release")),
+        Effect.withSpan("HoldRepo.release")
+      ),
     watch: Effect.fnUntraced(function* (listener) {
       yield* Effect.acquireRelease(
         Effect.sync(() => listeners.add(listener)),
@@ -101,16 +126,22 @@ const sqlTable = Effect.map(SqlClient, (sql): Table => ({
     answered("HoldRepo.find")
   ),
   save: (reason, since) =>
-    sql<Row>`
-      insert into hold (reason, since) values (${storableOrNull(reason)}, ${instant(since)})
-      on conflict (only_row) do update set reason = coalesce(excluded.reason, hold.reason)
-      returning reason, since`.pipe(
-      Effect.map((rows) => Option.getOrThrow(holdOf(rows))),
-      Effect.mapError(StoreError.from("HoldRepo.hold"))
+    Effect.map(
+      sql<Row & { readonly previous_since: Date | null; readonly previous_reason: string | null }>`
+        insert into hold (reason, since) values (${storableOrNull(reason)}, ${instant(since)})
+        on conflict (only_row) do update set reason = coalesce(excluded.reason, hold.reason)
+        returning reason, since, (select h.since from hold h) as previous_since,
+          (select h.reason from hold h) as previous_reason`,
+      ([row]) => ({
+        hold: { reason: row!.reason, since: row!.since.getTime() },
+        previous:
+          row!.previous_since === null
+            ? null
+            : { reason: row!.previous_reason, since: row!.previous_since.getTime() }
+      })
     ),
-  remove: Effect.suspend(() => sql<Row>`delete from hold returning reason, since`).pipe(
-    Effect.map(holdOf),
-    Effect.mapError(StoreError.from("HoldRepo.release"))
+  remove: Effect.suspend(() =>
+    Effect.map(sql<Row>`delete from hold returning reason, since`, holdOf)
   )
 }))
 
@@ -129,7 +160,7 @@ const memoryTable = Effect.map(MemoryTables, ({ hold }): Table => ({
         since: found?.since ?? since
       }
       hold.set("all", saved)
-      return saved
+      return { hold: saved, previous: found ?? null }
     }),
   remove: Effect.sync(() => {
     const found = Option.fromUndefinedOr(hold.get("all"))

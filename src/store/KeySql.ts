@@ -72,7 +72,7 @@ export const make = Effect.gen(function* () {
           update api_key set name = ${next.name}, expires_at = ${dateOf(next.expiresAt)}
           where id = ${uuid}`
       }
-      return Option.some({ record: next, hash })
+      return Option.some({ record: next, previous: record, hash })
     })
 
   const table: KeyTable = {

@@ -5,6 +5,7 @@
  */
 import { Context, Layer } from "effect"
 import type { Attempt } from "../domain/Attempt.ts"
+import type { AuditEntry } from "../domain/AuditEntry.ts"
 import type { Hold } from "../domain/Hold.ts"
 import type { EventType } from "../domain/EventType.ts"
 import type { Message } from "../domain/Message.ts"
@@ -13,6 +14,7 @@ import type { ApiKey, Tenant } from "../domain/Tenant.ts"
 import type { Notice } from "../domain/Notice.ts"
 import type { Redelivery } from "../domain/Redelivery.ts"
 import {
+  type AuditId,
   type DeliveryId,
   type EventTypeId,
   type KeyId,
@@ -58,6 +60,7 @@ export class MemoryTables extends Context.Service<
     readonly hold: Map<"all", Hold>
     readonly redeliveries: Map<RedeliveryId, RedeliveryRow>
     readonly notices: Map<NoticeId, Notice>
+    readonly audit: Map<AuditId, AuditEntry>
   }
 >()("posthaste/store/MemoryTables") {
   static readonly layer = Layer.sync(MemoryTables, () =>
@@ -80,7 +83,8 @@ export class MemoryTables extends Context.Service<
       blocked: new Map(),
       hold: new Map(),
       redeliveries: new Map(),
-      notices: new Map()
+      notices: new Map(),
+      audit: new Map()
     })
   )
 }

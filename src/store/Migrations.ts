@@ -51,6 +51,7 @@ const files = [
   "0010_lists",
   "0012_configured",
   "0013_ad_hoc",
+  "0014_audit",
   "0015_limits"
 ]
 

@@ -9,6 +9,7 @@
  */
 import { Clock, Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
+import * as Audited from "../domain/Audited.ts"
 import { IdempotencyConflict } from "../domain/Message.ts"
 import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
 import {
@@ -27,6 +28,7 @@ import {
   type WebhookId
 } from "../domain/TypeId.ts"
 import { answered } from "./Answered.ts"
+import { AuditLog } from "./AuditLog.ts"
 import * as IdRange from "./IdRange.ts"
 import { Ownership } from "./Ownership.ts"
 import { instant, int, uuid } from "./Parameters.ts"
@@ -71,7 +73,7 @@ export class RedeliveryRepo extends Context.Service<
   /** Jobs in Postgres, or in PGlite. */
   static readonly layer = Layer.effect(
     RedeliveryRepo,
-    Effect.suspend(() => make)
+    Effect.suspend(() => Effect.flatMap(make, audited))
   )
 
   /** Jobs in the memory of this process. */
@@ -79,7 +81,7 @@ export class RedeliveryRepo extends Context.Service<
     RedeliveryRepo,
     Effect.gen(function* () {
       const { epoch } = yield* Ownership
-      return RedeliveryRepo.of(yield* RedeliveryMemory.make(epoch))
+      return yield* audited(yield* RedeliveryMemory.make(epoch))
     })
   )
 }
@@ -106,6 +108,31 @@ export interface Step {
   /** The webhooks that they are owed to. */
   readonly webhookIds: ReadonlyArray<WebhookId>
 }
+
+/** Writes down what people do to jobs. */
+const audited = Effect.fnUntraced(function* (store: RedeliveryRepo["Service"]) {
+  const audit = yield* AuditLog
+  return RedeliveryRepo.of({
+    ...store,
+    create: (input) =>
+      audit
+        .changing(store.create(input), (job) =>
+          job.id === input.id ? Audited.redelivery("redelivery.started", null, job) : null
+        )
+        .pipe(Effect.mapError(StoreError.from("RedeliveryRepo.create"))),
+    cancel: (tenantId, id) =>
+      audit
+        .changing(
+          Effect.zip(store.find(tenantId, id), store.cancel(tenantId, id)),
+          ([before, job]) =>
+            Audited.redelivery("redelivery.cancelled", Option.getOrNull(before), job)
+        )
+        .pipe(
+          Effect.map(([, job]) => job),
+          Effect.mapError(StoreError.from("RedeliveryRepo.cancel"))
+        )
+  })
+})
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient

@@ -12,7 +12,7 @@ import type { Idempotency, TenantTable } from "./TenantTable.ts"
 
 /** Makes the table over the Maps. */
 export const make = Effect.gen(function* () {
-  const { tenants, retired, keys, idempotency, uids } = yield* MemoryTables
+  const { audit, tenants, retired, keys, idempotency, uids } = yield* MemoryTables
 
   const byUid = (uid: string) => [...tenants.values()].find((tenant) => tenant.uid === uid)
   const keysOf = (owner: TenantId | null) =>
@@ -104,6 +104,9 @@ export const make = Effect.gen(function* () {
         for (const map of [uids, idempotency]) {
           for (const key of map.keys()) if (key.startsWith(pairKey(id, ""))) map.delete(key)
         }
+        for (const [entryId, { action, tenantId }] of audit) {
+          if (tenantId === id && action !== "tenant.deleted") audit.delete(entryId)
+        }
         retired.delete(id)
       }),
 
@@ -147,7 +150,7 @@ export const make = Effect.gen(function* () {
         const record = yield* Effect.fromResult(change(key, admins()))
         if (record === null) keys.delete(hash)
         else keys.set(hash, record)
-        return Option.some({ record, hash: Buffer.from(hash, "hex") })
+        return Option.some({ record, previous: key, hash: Buffer.from(hash, "hex") })
       }),
     touch: (uses, withinMs) =>
       Effect.sync(() => {

@@ -4,6 +4,7 @@
  * What is changed here is in force here at once, in other processes after 5 seconds at most.
  */
 import { Cache, Clock, Context, Effect, Layer, Option, type Redacted, Result, Schema } from "effect"
+import * as Audited from "../domain/Audited.ts"
 import type { IdempotencyConflict } from "../domain/Message.ts"
 import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
 import {
@@ -22,6 +23,7 @@ import {
 import { type KeyId, parse, TenantId } from "../domain/TypeId.ts"
 import { Uid } from "../domain/Webhook.ts"
 import * as ApiKeys from "./ApiKeys.ts"
+import { AuditLog } from "./AuditLog.ts"
 import { Ids } from "./Ids.ts"
 import * as PublishRates from "./PublishRates.ts"
 import * as Remembered from "./Remembered.ts"
@@ -134,6 +136,7 @@ export interface TenantUpdate {
 
 const make = Effect.fnUntraced(function* (table: TenantTable) {
   const ids = yield* Ids
+  const audit = yield* AuditLog
   const { forget: forgetKey, ...keys } = yield* ApiKeys.make(table)
   const rates = yield* Effect.mapError(
     PublishRates.make(table),
@@ -190,7 +193,10 @@ const make = Effect.fnUntraced(function* (table: TenantTable) {
     create: Effect.fn("TenantRepo.create")(
       function* ({ idempotency, limits, name, uid }) {
         const made = yield* fresh(uid, name, limits)
-        const tenant = yield* rates.noting(made.id, table.insert(made, idempotency), (one) => one)
+        const insert = audit.changing(table.insert(made, idempotency), (tenant) =>
+          tenant.id === made.id ? Audited.tenant("tenant.created", null, tenant) : null
+        )
+        const tenant = yield* rates.noting(made.id, insert, (one) => one)
         yield* forget(tenant)
         return tenant
       },
@@ -211,9 +217,14 @@ const make = Effect.fnUntraced(function* (table: TenantTable) {
             ? Result.fail(new DefaultTenantStays())
             : Result.succeed(next)
         })
+        const told = audit.changing(edit, (edited) =>
+          Option.isNone(edited)
+            ? null
+            : Audited.tenant("tenant.updated", edited.value.previous, edited.value.tenant)
+        )
         const edited = yield* rates.noting(
           id,
-          edit,
+          told,
           (found) => Option.getOrUndefined(found)?.tenant
         )
         if (Option.isNone(edited)) return yield* new TenantNotFound()
@@ -228,7 +239,10 @@ const make = Effect.fnUntraced(function* (table: TenantTable) {
         const found = yield* table.findById(id)
         if (Option.isNone(found)) return yield* new TenantNotFound()
         if (found.value.uid === defaultTenantUid) return yield* new DefaultTenantStays()
-        const removed = yield* table.retire(id, yield* Clock.currentTimeMillis)
+        const now = yield* Clock.currentTimeMillis
+        const removed = yield* audit.changing(table.retire(id, now), (removed) =>
+          Option.isNone(removed) ? null : Audited.tenant("tenant.deleted", found.value, null)
+        )
         yield* forget(found.value)
         rates.forget(id)
         yield* Effect.forEach(

@@ -95,6 +95,18 @@ export const make = Effect.gen(function* () {
     }
   })
 
+  /** Removes the audit trail of a tenant but for its end. */
+  const emptyAudit = Effect.fnUntraced(function* (uuid: string) {
+    while (true) {
+      const gone = yield* sql`
+        delete from audit_entry where id in (
+          select id from audit_entry where tenant_id = ${uuid} and action <> 'tenant.deleted'
+          limit ${stepRows})
+        returning 1`
+      if (gone.length < stepRows) return
+    }
+  })
+
   const table: TenantTable = {
     ...keys,
     ensure: Effect.fnUntraced(function* (added) {
@@ -126,6 +138,7 @@ export const make = Effect.gen(function* () {
       const uuid = toUuid(id)
       yield* empty("message_uid", "uid", uuid)
       yield* empty("idempotency", "key", uuid)
+      yield* emptyAudit(uuid)
       yield* sql`delete from tenant where id = ${uuid} and deleted_at is not null`
     })
   }

@@ -97,8 +97,11 @@ export interface StoredKey {
   readonly hash: Uint8Array
 }
 
-/** A key after a change, null when it was removed, and the SHA-256 that it is found by. */
+/**
+ * A key after a change, null when it was removed, and before it; and the SHA-256 that it is found by.
+ */
 export interface EditedKey {
   readonly record: ApiKey | null
+  readonly previous: ApiKey
   readonly hash: Uint8Array
 }

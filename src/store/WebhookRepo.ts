@@ -17,10 +17,13 @@ import {
   type Scope,
   Stream
 } from "effect"
+import type { AuditAction } from "../domain/AuditEntry.ts"
+import * as Audited from "../domain/Audited.ts"
 import type { IdempotencyConflict } from "../domain/Message.ts"
 import { type Page, pageOf, type PageRequest } from "../domain/Page.ts"
 import { parse, type SecretId, type TenantId, WebhookId } from "../domain/TypeId.ts"
 import {
+  currentSecret,
   Uid,
   type Webhook,
   type WebhookFields,
@@ -30,6 +33,7 @@ import {
   type WebhookUidTaken
 } from "../domain/Webhook.ts"
 import { answered } from "./Answered.ts"
+import { AuditLog } from "./AuditLog.ts"
 import { StoreError } from "./StoreError.ts"
 import {
   registered,
@@ -90,6 +94,11 @@ export class WebhookRepo extends Context.Service<
     ) => Effect.Effect<Option.Option<Webhook>, StoreError>
     /** Gets a tenant's webhook by id or uid. */
     readonly get: (
+      tenantId: TenantId,
+      ref: string
+    ) => Effect.Effect<Webhook, WebhookNotFound | StoreError>
+    /** Gets a webhook whose secret is to be shown, and writes down that it is, if it can be. */
+    readonly reveal: (
       tenantId: TenantId,
       ref: string
     ) => Effect.Effect<Webhook, WebhookNotFound | StoreError>
@@ -177,6 +186,7 @@ const scanRows = 500
 
 const make = Effect.fnUntraced(function* (table: WebhookTable) {
   const { commit, reread, watch, changes } = yield* WebhookCommits.make(table)
+  const audit = yield* AuditLog
 
   const find = (tenantId: TenantId, ref: string) => {
     const id = parse(WebhookId, ref)
@@ -198,7 +208,8 @@ const make = Effect.fnUntraced(function* (table: WebhookTable) {
     tenantId: TenantId,
     ref: string,
     decided: Decided<A, E>,
-    change: (webhook: Webhook, by: A, now: number) => Webhook
+    change: (webhook: Webhook, by: A, now: number) => Webhook,
+    action: AuditAction
   ) =>
     Effect.gen(function* () {
       const id = yield* idOf(tenantId, ref)
@@ -207,14 +218,24 @@ const make = Effect.fnUntraced(function* (table: WebhookTable) {
           Result.map(decide(decided, webhook), (by) => change(webhook, by, now))
         )
       )
-      const { webhook } = yield* commit(id, Effect.flatMap(edited, orNotFound), saved)
+      const told = audit.changing(Effect.flatMap(edited, orNotFound), ({ previous, webhook }) =>
+        Audited.webhook(action, previous, webhook)
+      )
+      const { webhook } = yield* commit(id, told, saved)
       return webhook
     })
 
   return WebhookRepo.of({
     create: Effect.fn("WebhookRepo.create")(
       function* (input) {
-        const inserted = table.insert(registered(input), input.idempotency)
+        const inserted = audit.changing(
+          table.insert(registered(input), input.idempotency),
+          ({ webhook }) =>
+            webhook.id === input.id
+              ? Audited.webhook("webhook.created", null, webhook)
+              : // Whoever repeats a request is answered with the secret, as it is by now.
+                input.idempotency && revealed(webhook)
+        )
         const { webhook } = yield* commit(input.id, inserted, (edited) =>
           edited.webhook.id === input.id ? saved(edited) : undefined
         )
@@ -225,25 +246,32 @@ const make = Effect.fnUntraced(function* (table: WebhookTable) {
     ),
 
     update: (tenantId, ref, update) =>
-      edit(tenantId, ref, update, withUpdate).pipe(
+      edit(tenantId, ref, update, withUpdate, "webhook.updated").pipe(
         Effect.mapError(StoreError.from("WebhookRepo.update")),
         Effect.withSpan("WebhookRepo.update")
       ),
 
     setStatus: Effect.fn("WebhookRepo.setStatus")(
-      (tenantId, ref, status) => edit<WebhookStatus, never>(tenantId, ref, status, withStatus),
+      (tenantId, ref, status) =>
+        edit<WebhookStatus, never>(
+          tenantId,
+          ref,
+          status,
+          withStatus,
+          status === "enabled" ? "webhook.resumed" : "webhook.paused"
+        ),
       Effect.catchTag("WebhookUidTaken", Effect.die),
       Effect.mapError(StoreError.from("WebhookRepo.setStatus"))
     ),
 
     retire: Effect.fn("WebhookRepo.retire")(
-      (tenantId, id) => edit<null, never>(tenantId, id, null, withoutDigest),
+      (tenantId, id) => edit<null, never>(tenantId, id, null, withoutDigest, "webhook.updated"),
       Effect.catchTag("WebhookUidTaken", Effect.die),
       Effect.mapError(StoreError.from("WebhookRepo.retire"))
     ),
 
     rotateSecret: (tenantId, ref, rotation) =>
-      edit(tenantId, ref, rotation, withSecret).pipe(
+      edit(tenantId, ref, rotation, withSecret, "webhook.secret_rotated").pipe(
         Effect.catchTag("WebhookUidTaken", Effect.die),
         Effect.mapError(StoreError.from("WebhookRepo.rotateSecret")),
         Effect.withSpan("WebhookRepo.rotateSecret")
@@ -255,10 +283,10 @@ const make = Effect.fnUntraced(function* (table: WebhookTable) {
         const removed = Effect.flatMap(Clock.currentTimeMillis, (now) =>
           table.remove(tenantId, id, now)
         )
-        yield* commit(id, Effect.flatMap(removed, orNotFound), (webhook) => ({
-          _tag: "Deleted",
-          webhook
-        }))
+        const told = audit.changing(Effect.flatMap(removed, orNotFound), (webhook) =>
+          Audited.webhook("webhook.deleted", webhook, null)
+        )
+        yield* commit(id, told, (webhook) => ({ _tag: "Deleted", webhook }))
       },
       Effect.mapError(StoreError.from("WebhookRepo.delete"))
     ),
@@ -266,6 +294,11 @@ const make = Effect.fnUntraced(function* (table: WebhookTable) {
     find: Effect.fn("WebhookRepo.find")(find, Effect.mapError(StoreError.from("WebhookRepo.find"))),
 
     get: Effect.fn("WebhookRepo.get")(get, Effect.mapError(StoreError.from("WebhookRepo.get"))),
+
+    reveal: Effect.fn("WebhookRepo.reveal")(
+      (tenantId, ref) => audit.changing(get(tenantId, ref), revealed),
+      Effect.mapError(StoreError.from("WebhookRepo.reveal"))
+    ),
 
     findMany: Effect.fn("WebhookRepo.findMany")(
       (ids) => (ids.length === 0 ? Effect.succeed([]) : table.findMany(ids)),
@@ -308,6 +341,10 @@ const saved = ({ webhook, previous }: Edited): WebhookChange => ({
   webhook,
   previous
 })
+
+/** Tells that a secret was shown, where the service can read it. */
+const revealed = (webhook: Webhook) =>
+  Option.isSome(currentSecret(webhook)) ? Audited.secretViewed(webhook) : null
 
 const decide = <A, E>(decided: Decided<A, E>, webhook: Webhook): Result.Result<A, E> =>
   decided instanceof Function ? decided(webhook) : Result.succeed(decided)

@@ -84,6 +84,7 @@ describe("The OpenAPI document", () => {
         "GET /v1/hold 200 401 403 404 422 500 503",
         "POST /v1/hold 200 400 401 403 404 413 415 422 500 503",
         "POST /v1/release 200 401 403 404 422 500 503",
+        "GET /v1/audit 200 401 403 404 422 500 503",
         "POST /v1/webhooks/{id}/test 200 400 401 403 404 409 413 415 422 500 503",
         "POST /v1/webhooks/{id}/check 200 401 403 404 422 500 503",
         "GET /v1/stats 200 401 403 404 422 500 503",

@@ -30,6 +30,7 @@ import { Lanes } from "../../src/send/Lanes.ts"
 import { Redeliveries } from "../../src/send/Redeliveries.ts"
 import { Signer } from "../../src/send/Signer.ts"
 import { Trials } from "../../src/send/Trials.ts"
+import { AuditLog } from "../../src/store/AuditLog.ts"
 import { Database } from "../../src/store/Database.ts"
 import { Census } from "../../src/store/Census.ts"
 import { type DeliveryChange, DeliveryLog } from "../../src/store/DeliveryLog.ts"
@@ -361,7 +362,7 @@ export const layer = Layer.mergeAll(
       HoldRepo.layerMemory
     )
   ),
-  Layer.provideMerge(Ownership.layerMemory),
+  Layer.provideMerge(Layer.merge(Ownership.layerMemory, AuditLog.layerMemory)),
   Layer.provideMerge(MemoryTables.layer),
   Layer.provideMerge(Fakes.layer),
   Layer.provideMerge(Ids.layer)

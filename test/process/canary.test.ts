@@ -308,6 +308,7 @@ describe.each(cases)("on $ground", ({ database, options }) => {
       "/v1/deliveries",
       ...ids.map((id) => `/v1/deliveries?webhook=${id}`),
       "/v1/tenants",
+      "/v1/audit?limit=250",
       "/health/ready",
       "/metrics"
     ]) {

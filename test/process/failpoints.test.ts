@@ -22,6 +22,7 @@ import { type Ledger, openLedger } from "../support/Ledger.ts"
 import { scaled } from "../support/Scale.ts"
 import { adminKey, makeService, type Service } from "../support/Service.ts"
 import { type Place, withStore } from "../support/Store.ts"
+import { judgeTrail } from "../support/Trail.ts"
 import { createDatabase } from "../support/TestDatabase.ts"
 
 const killsOfStep = Number(process.env["POSTHASTE_TEST_KILLS"] ?? scaled(1, 5))
@@ -427,7 +428,10 @@ const through = async (site: Site, name: Failpoint, drive: Drive, kills: number,
     await settled(site.service, site.ledger)
     await service.end("SIGTERM")
   }
-  const figures = await withStore(place, (query) => ledger.judge(query, deaths))
+  const figures = await withStore(place, async (query) => {
+    await judgeTrail(query)
+    return ledger.judge(query, deaths)
+  })
   console.log(
     `${title}: ${kills} kills, ${figures.acknowledged} acknowledged, 0 lost, ` +
       `${figures.received} received, ${figures.unrecorded} of them again`

@@ -130,6 +130,7 @@ describe("the service", () => {
     ["POSTHASTE_LOG_LEVEL", "loud"],
     ["POSTHASTE_ALLOW_NETWORKS", "10/8"],
     ["POSTHASTE_SHUTDOWN_TIMEOUT", "soon"],
+    ["POSTHASTE_AUDIT_RETENTION", "1 hour"],
     ["POSTHASTE_SECRET_KEYS", "k1:hidden"],
     ["POSTHASTE_DATABASE_URL", "postgres://nobody:hidden@127.0.0.1:1/none"]
   ])("does not start with a wrong %s, and says so in one line", (name, value) => {

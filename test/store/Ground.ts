@@ -9,6 +9,7 @@ import { noLimits } from "../../src/domain/Tenant.ts"
 import { healthy, type WebhookHealth } from "../../src/domain/Webhook.ts"
 import type { DeliveryId, KeyId, TenantId, WebhookId } from "../../src/domain/TypeId.ts"
 import { fromUuid, toUuid } from "../../src/domain/TypeId.ts"
+import { AuditLog } from "../../src/store/AuditLog.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { KeyRing } from "../../src/store/KeyRing.ts"
 import { MemoryTables } from "../../src/store/MemoryTables.ts"
@@ -257,7 +258,7 @@ const sqlGround = Layer.effect(
 )
 
 /** Maps in this process. */
-export const memory = memoryGround.pipe(
+export const memory = Layer.merge(memoryGround, AuditLog.layerMemory).pipe(
   Layer.provideMerge(Layer.mergeAll(MemoryTables.layer, Ids.layer))
 )
 
@@ -268,7 +269,7 @@ export const ringKeys = ["first", "second"].map((id, i) => ({
 }))
 
 const migrated = <E>(client: Layer.Layer<PgClient.PgClient | SqlClient, E>) =>
-  sqlGround.pipe(
+  Layer.merge(sqlGround, AuditLog.layer).pipe(
     Layer.provideMerge(Migrations.layer),
     Layer.provideMerge(Layer.mergeAll(client, Ids.layer, KeyRing.layer({ keys: ringKeys })))
   )

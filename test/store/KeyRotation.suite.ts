@@ -7,6 +7,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import type { Auth } from "../../src/domain/Auth.ts"
 import { toUuid } from "../../src/domain/TypeId.ts"
 import { fieldsOf, type Webhook } from "../../src/domain/Webhook.ts"
+import type { AuditLog } from "../../src/store/AuditLog.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { KeyRing } from "../../src/store/KeyRing.ts"
 import * as KeyRotation from "../../src/store/KeyRotation.ts"
@@ -45,7 +46,7 @@ const freshRepo = Effect.map(Layer.build(Layer.fresh(WebhookRepo.layer)), (conte
 
 /** Adds the tests, on so many webhooks. */
 export const suite = (
-  it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground | SqlClient | KeyRing>,
+  it: Vitest.MethodsNonLive<WebhookRepo | AuditLog | Ids | Ground | SqlClient | KeyRing>,
   webhooks: number
 ) => {
   const clear = Effect.flatMap(SqlClient, (sql) => Effect.orDie(sql`delete from webhook`))

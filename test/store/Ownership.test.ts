@@ -4,6 +4,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { deliveryOf } from "../../src/domain/TypeId.ts"
+import { AuditLog } from "../../src/store/AuditLog.ts"
 import { Database } from "../../src/store/Database.ts"
 import { DeliveryLog } from "../../src/store/DeliveryLog.ts"
 import { Ids } from "../../src/store/Ids.ts"
@@ -41,6 +42,7 @@ describe("Ownership", () => {
       const own = Layer.build(
         Layer.fresh(DeliveryLog.layerMemory).pipe(
           Layer.provide(WebhookRepo.layerMemory),
+          Layer.provide(AuditLog.layerMemory),
           Layer.provideMerge(Layer.fresh(Ownership.layerMemory))
         )
       )

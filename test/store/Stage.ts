@@ -23,6 +23,7 @@ import {
   type WebhookHealth,
   WebhookSettings
 } from "../../src/domain/Webhook.ts"
+import type { AuditLog } from "../../src/store/AuditLog.ts"
 import { DeliveryLog, type Settlement } from "../../src/store/DeliveryLog.ts"
 import { DeliveryQueue } from "../../src/store/DeliveryQueue.ts"
 import { Ids } from "../../src/store/Ids.ts"
@@ -32,7 +33,7 @@ import { MessageRepo, type NewMessage } from "../../src/store/MessageRepo.ts"
 import { Ownership } from "../../src/store/Ownership.ts"
 import { NoticeQueue } from "../../src/store/NoticeQueue.ts"
 import { RedeliveryRepo } from "../../src/store/RedeliveryRepo.ts"
-import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
+import { type NewWebhook, WebhookRepo } from "../../src/store/WebhookRepo.ts"
 import { Ground, memory as memoryGround, pglite as pgliteGround } from "./Ground.ts"
 
 /** Does what retention does: nobody but a test asks a store for it. */
@@ -103,7 +104,7 @@ export const memory = DeliveryLog.layerMemory.pipe(
 )
 
 /** The stores over a database. */
-export const over = <A extends SqlClient | Ids | Ground | KeyRing, E, R>(
+export const over = <A extends AuditLog | SqlClient | Ids | Ground | KeyRing, E, R>(
   ground: Layer.Layer<A, E, R>
 ) =>
   Layer.mergeAll(DeliveryLog.layer, NoticeQueue.layer, RedeliveryRepo.layer).pipe(
@@ -115,14 +116,14 @@ export const over = <A extends SqlClient | Ids | Ground | KeyRing, E, R>(
 /** The stores over a fresh embedded database. */
 export const pglite = over(pgliteGround)
 
-/** Registers a webhook of a tenant. */
-export const webhookOf = Effect.fnUntraced(function* (
+/** Makes a webhook of a tenant, to be registered. */
+export const newWebhook = Effect.fnUntraced(function* (
   tenantId: TenantId,
   adHocDigest?: string,
   some: Partial<WebhookSettings> = {}
 ) {
   const ids = yield* Ids
-  const webhook = yield* (yield* WebhookRepo).create({
+  const made: NewWebhook = {
     id: yield* ids.next("webhook"),
     tenantId,
     secret: { id: yield* ids.next("secret"), key: Redacted.make(yield* ids.bytes(32)) },
@@ -132,7 +133,13 @@ export const webhookOf = Effect.fnUntraced(function* (
       ...fieldsOf("https://example.com/hook"),
       settings: { ...defaultSettings, ...some }
     }
-  })
+  }
+  return made
+})
+
+/** Registers a webhook of a tenant. */
+export const webhookOf = Effect.fnUntraced(function* (...args: Parameters<typeof newWebhook>) {
+  const webhook = yield* (yield* WebhookRepo).create(yield* newWebhook(...args))
   return webhook.id
 })
 

@@ -7,6 +7,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { TestClock } from "effect/testing"
 import type { IdempotencyConflict } from "../../src/domain/Message.ts"
+import type { AuditLog } from "../../src/store/AuditLog.ts"
 import { DefaultLimits } from "../../src/store/DefaultLimits.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
@@ -33,7 +34,9 @@ const made = (repo: TenantRepo["Service"]) =>
   }))
 
 /** Adds the tests. */
-export const suite = (it: Vitest.MethodsNonLive<TenantRepo | Ids | Ground | SqlClient>) => {
+export const suite = (
+  it: Vitest.MethodsNonLive<TenantRepo | AuditLog | Ids | Ground | SqlClient>
+) => {
   it.effect("processes that start at once have one default tenant and one imported key", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient

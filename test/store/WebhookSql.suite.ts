@@ -11,6 +11,7 @@ import type { Auth } from "../../src/domain/Auth.ts"
 import { firstPage } from "../../src/domain/Page.ts"
 import { type TenantId, toUuid } from "../../src/domain/TypeId.ts"
 import { defaultSettings, fieldsOf, type WebhookFields } from "../../src/domain/Webhook.ts"
+import type { AuditLog } from "../../src/store/AuditLog.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import type { KeyRing } from "../../src/store/KeyRing.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
@@ -80,7 +81,7 @@ const losingRepo = Effect.fnUntraced(function* (keep: boolean, away: () => boole
 
 /** Adds the tests. */
 export const suite = (
-  it: Vitest.MethodsNonLive<WebhookRepo | Ids | Ground | SqlClient | KeyRing>
+  it: Vitest.MethodsNonLive<WebhookRepo | AuditLog | Ids | Ground | SqlClient | KeyRing>
 ) => {
   it.effect("a row of an older version has the defaults of what it does not know", () =>
     Effect.gen(function* () {
