@@ -4,6 +4,7 @@
 import * as Command from "effect/cli/Command"
 import * as Layer from "effect/Layer"
 import { version } from "../domain/Version.ts"
+import { audit } from "./audit.ts"
 import { deliveries } from "./deliveries.ts"
 import { eventTypes } from "./event-types.ts"
 import { hold } from "./hold.ts"
@@ -36,6 +37,7 @@ const posthaste = Command.make("posthaste").pipe(
     stats,
     tenants,
     keys,
+    audit,
     hold,
     release,
     secrets,

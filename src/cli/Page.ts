@@ -16,10 +16,22 @@ export const limit = (usual: number) =>
     Flag.withDefault(usual)
   )
 
-interface PageOf<A> {
+/** One page of a list, and where the next one begins. */
+export interface PageOf<A> {
   readonly data: ReadonlyArray<A>
   readonly nextCursor: string | null
 }
+
+/** Over how many of the last days a list goes; all of them when absent. */
+export const days = (description: string) =>
+  Flag.Finite("days").pipe(
+    Flag.filter(
+      (days) => days > 0,
+      () => "expected a number of days above 0"
+    ),
+    Flag.withDescription(description),
+    Flag.optional
+  )
 
 /** Prints a page as a table, or as its JSON. */
 export const page = <A, E, R>(

@@ -136,6 +136,28 @@ describe("posthaste beside a service", () => {
     assert.strictEqual((await cli.run("tenants", "delete", "acme", "--yes")).exitCode, 0)
   })
 
+  it("lists who changed what, in pages as a table, and all of it as lines of JSON", async () => {
+    const made = await cli.json("webhooks", "create", receiverUrl, "--uid", "audited")
+    await cli.json("webhooks", "update", "audited", "--name", "n")
+    await cli.json("webhooks", "pause", "audited")
+    const listed = await cli.run("audit", "list", "--target", made.id, "--limit", "2")
+    assert.match(listed.output, /^AT +ACTOR +FROM +ACTION +TARGET +CHANGED\n/)
+    assert.match(listed.output, /127\.0\.0\.1 +webhook\.updated +wh_\w+ +name\n/)
+    assert.include(listed.output, "raise --limit")
+    const exported = await cli.run("audit", "list", "--target", made.id, "--output", "json")
+    assert.deepStrictEqual(
+      exported.output
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line).action),
+      ["webhook.paused", "webhook.updated", "webhook.created"]
+    )
+    const one = await cli.json("audit", "list", "--action", "webhook.paused", "--limit", "1")
+    assert.strictEqual(one.target, made.id)
+    assert.strictEqual((await cli.run("audit", "list", "--actor", "nobody")).exitCode, 1)
+    assert.strictEqual((await cli.run("audit", "list", "--days", "0")).exitCode, 64)
+  })
+
   it("tries a webhook out, counts, and keeps the catalogue", async () => {
     await cli.json("webhooks", "create", receiverUrl, "--uid", "three", "--event-types", "x")
     assert.strictEqual((await cli.json("webhooks", "test", "three")).statusCode, 200)
@@ -192,6 +214,9 @@ describe.each(["embedded", "Postgres"])("posthaste on a database at rest, %s", (
 
   it("does the same, sends nothing, and names who works on the database", async () => {
     const made = await cli.json("webhooks", "create", receiverUrl, "--uid", "rest")
+    const told = await cli.json("audit", "list", "--limit", "1", "--actor", "operator")
+    assert.deepInclude(told, { action: "webhook.created", target: made.id, ip: null })
+    assert.deepStrictEqual(told.actor, { keyId: null, name: "operator" })
     const sent = await cli.json("send", "at.rest", "{}")
     assert.strictEqual(sent.deliveries, 1)
     const [owed] = (await cli.json("deliveries", "list", "--webhook", "rest")).data

@@ -7,7 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { withClient } from "../Client.ts"
-import { limit, page, present } from "../Page.ts"
+import { days, limit, page, present } from "../Page.ts"
 import { both } from "../Print.ts"
 import { columns } from "./Table.ts"
 
@@ -31,14 +31,7 @@ export const list = Command.make(
       Flag.optional
     ),
     type: Flag.String("type").pipe(Flag.withDescription("Of one event type"), Flag.optional),
-    days: Flag.Finite("days").pipe(
-      Flag.filter(
-        (days) => days > 0,
-        () => "expected a number of days above 0"
-      ),
-      Flag.withDescription("Of messages of the last so many days"),
-      Flag.optional
-    ),
+    days: days("Of messages of the last so many days"),
     limit: limit(20)
   },
   ({ days, status, succeeded, ...input }) =>
