@@ -137,6 +137,7 @@ const main = async (flips: number, generatedMax: number): Promise<Report> => {
 
   const dataDir = fs.mkdtempSync(path.join(os.tmpdir(), "posthaste-namespace-"))
   const retry = { kind: "table", delaysMs: [3_600_000], jitter: 0 }
+  const unlimited = { POSTHASTE_TENANT_MAX_WEBHOOKS: "1000000" }
   const create = (service: Service, url: string, type: string, timeoutMs = 1_500) =>
     service.call("POST", "/v1/webhooks", { url, eventTypes: [type], timeoutMs, retry })
   const many = async <A>(items: ReadonlyArray<A>, use: (item: A) => Promise<unknown>) => {
@@ -155,7 +156,8 @@ const main = async (flips: number, generatedMax: number): Promise<Report> => {
       POSTHASTE_ALLOW_NETWORKS:
         "0.0.0.0/0,::/0,169.254.169.254/32,100.100.100.200/32,192.0.0.192/32,168.63.129.16/32," +
         "fd00:ec2::254/128,fe80::1/128",
-      POSTHASTE_ALLOW_LINK_LOCAL: "true"
+      POSTHASTE_ALLOW_LINK_LOCAL: "true",
+      ...unlimited
     }
   })
   await open.start()
@@ -175,7 +177,7 @@ const main = async (flips: number, generatedMax: number): Promise<Report> => {
 
   const service = await makeService({
     dataDir,
-    env: { POSTHASTE_HOST: "0.0.0.0", POSTHASTE_ALLOW_NETWORKS: "" }
+    env: { POSTHASTE_HOST: "0.0.0.0", POSTHASTE_ALLOW_NETWORKS: "", ...unlimited }
   })
   await service.start()
   dns.forget()
