@@ -221,8 +221,11 @@ const retaining: Drive = {
       }
     }),
   after: async (site) => {
-    // It begins with the start; what it has done is told by the store alone.
-    await sleep(1_500)
+    // It begins with the start, and leaves the two of each time that were owed until now.
+    await until(async () => {
+      const { json } = await call(site, "GET", "/v1/messages?type=aged.one&limit=250")
+      return json.data.length === 2 * site.made
+    })
     await site.service.end("SIGTERM")
     assert.strictEqual(await withStore(site.place, (query) => countAged(query, 4)), 0)
   }
