@@ -17,7 +17,7 @@ import { HoldRepo } from "../../src/store/HoldRepo.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { StoreError } from "../../src/store/StoreError.ts"
 import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
-import { isStale, type Services } from "./Node.ts"
+import { isStale, type Services, within } from "./Node.ts"
 import type { Prng } from "./Prng.ts"
 import type { Receiver, World } from "./World.ts"
 
@@ -36,10 +36,7 @@ const call = <A, E>(
   Effect.suspend(() => {
     const node = world.current
     if (node === null || node.services === null) return Effect.succeed(null)
-    return Effect.raceFirst(
-      Effect.exit(Effect.provideContext(effect, node.services)),
-      Effect.as(node.died.await, null)
-    ).pipe(
+    return within(node, Effect.provideContext(effect, node.services)).pipe(
       Effect.map((exit): Known<A, E> => {
         // A process that another one has taken over from tells nobody what it changed.
         if (exit === null || isStale(world, node)) return { _tag: "Unknown" }

@@ -57,6 +57,15 @@ export interface Node {
 export const isStale = ({ tables }: World, node: Node): boolean =>
   node.epoch !== tables.engine.epoch
 
+/** Does something in a fiber of a process; null where that dies before it is done. */
+export const within = <A, E, R>(
+  node: Node,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<Exit.Exit<A, E> | null, never, R> =>
+  Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), (working) =>
+    Effect.raceFirst(Fiber.await(working), Effect.as(node.died.await, null))
+  )
+
 /** Ends a process at once. */
 export const kill = (world: World, node: Node, why: string): void => {
   if (node.state === "dead") return
@@ -141,17 +150,15 @@ export const start = Effect.fnUntraced(function* (world: World, network: HttpSen
     Layer.provide(Dns.layerStatic({ hosts: {} })),
     Layer.provideMerge(Layer.succeedContext(stores))
   )
-  const built = yield* Effect.exit(
-    Effect.raceFirst(
-      Effect.provideService(
-        Layer.buildWithMemoMap(path, memoMap, scope),
-        Clock.Clock,
-        mortal(clock, node)
-      ),
-      Effect.andThen(node.died.await, Effect.interrupt)
+  const built = yield* within(
+    node,
+    Effect.provideService(
+      Layer.buildWithMemoMap(path, memoMap, scope),
+      Clock.Clock,
+      mortal(clock, node)
     )
   )
-  if (Exit.isFailure(built)) {
+  if (built === null || Exit.isFailure(built)) {
     kill(world, node, "it could not start")
     return node
   }
