@@ -1,5 +1,5 @@
 /**
- * Holds the tables of docs/ to the code. A row that is missing or wrong is printed as it should be.
+ * Holds the tables of .deploy/README.md to the code. A row that is missing or wrong is printed as it should be.
  */
 import { assert, describe, expect, it } from "@effect/vitest"
 import * as fs from "node:fs"
@@ -12,7 +12,7 @@ import { readSources, root } from "./support/Sources.ts"
 
 const sources = readSources("src")
 const readme = fs.readFileSync(path.join(root, "README.md"), "utf8")
-const operating = fs.readFileSync(path.join(root, "docs/operating.md"), "utf8")
+const operating = fs.readFileSync(path.join(root, ".deploy/README.md"), "utf8")
 
 /** Compares a table with the rows that it should have, in whatever order. */
 const holds = (heading: string, rows: ReadonlyArray<ReadonlyArray<string>>) => {
@@ -23,7 +23,7 @@ const holds = (heading: string, rows: ReadonlyArray<ReadonlyArray<string>>) => {
   const extra = [...shown].filter((row) => !wanted.has(row))
   assert.isTrue(
     missing.length + extra.length === 0,
-    `In docs/operating.md, table of ${heading}:\n` +
+    `In .deploy/README.md, table of ${heading}:\n` +
       [...missing.map((row) => `add     ${row}`), ...extra.map((row) => `remove  ${row}`)].join(
         "\n"
       )
@@ -32,7 +32,7 @@ const holds = (heading: string, rows: ReadonlyArray<ReadonlyArray<string>>) => {
 
 const code = (text: string) => `\`${text}\``
 
-describe("The tables of docs/operating.md", () => {
+describe("The tables of .deploy/README.md", () => {
   it("name every metric", () => {
     holds(
       "metric",

@@ -93,7 +93,7 @@ const looseLines: Ban = {
   pattern:
     /\bEffect\s*\.\s*(?:log(?:Trace|Debug|Info|Warning|Error|Fatal|WithLevel)?|annotateLogs)\s*\(/g,
   instead:
-    "Use log of telemetry/Log.ts: add the kind and its fields there, and to docs/operating.md.",
+    "Use log of telemetry/Log.ts: add the kind and its fields there, and to .deploy/README.md.",
   except: [theLog]
 }
 
@@ -122,8 +122,6 @@ const topLevel: ReadonlySet<string> = new Set([
   "LICENSE",
   "README.md",
   "bench",
-  // The pages that the README grew too long for.
-  "docs",
   "migrations",
   "package-lock.json",
   "package.json",

@@ -33,7 +33,7 @@ describe("report", () => {
       const text = fs.readFileSync(path.join(root, file), "utf8")
       return [...text.matchAll(/\| (\d+) \| ([^|]+) \|/g)].map(([, code, means]) => [code, means])
     }
-    const told = rows("docs/command-line.md")
+    const told = rows("src/cli/README.md")
     assert.isNotEmpty(told)
     assert.deepStrictEqual(rows("src/cli/Report.ts"), told)
   })
