@@ -90,6 +90,8 @@ const publish = async (plan: Plan): Promise<Published> => {
       onread: {
         buffer: Buffer.allocUnsafe(16_384),
         callback: (length, chunk) => {
+          // What a service says to a connection that asked nothing is that it closes it.
+          if (connection.current < 0) return retire(connection)
           // Typed as bytes in general; it is the Buffer given above.
           const buffer = chunk as Buffer
           connection.answer += buffer.toString("latin1", 0, length)
@@ -104,9 +106,7 @@ const publish = async (plan: Plan): Promise<Published> => {
     })
     connection.socket.on("error", () => undefined)
     connection.socket.once("close", () => {
-      connection.answer = ""
-      const at = idle.indexOf(connection)
-      if (at >= 0) idle.splice(at, 1)
+      retire(connection)
       if (connection.current >= 0) broke(connection)
       // A service that is gone is not asked again at once.
       setTimeout(() => {
@@ -115,6 +115,14 @@ const publish = async (plan: Plan): Promise<Published> => {
         offer(connection)
       }, redialMs)
     })
+  }
+
+  const retire = (connection: Connection): boolean => {
+    connection.answer = ""
+    const at = idle.indexOf(connection)
+    if (at >= 0) idle.splice(at, 1)
+    connection.socket.destroy()
+    return false
   }
 
   const answered = (connection: Connection, status: number) => {
