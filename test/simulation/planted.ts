@@ -178,10 +178,10 @@ export const planted: ReadonlyArray<Planted> = [
     instead: `batch[i]!.resume(Exit.succeed(results[batch.length - 1 - i]!))`
   },
   {
-    name: "the sweep parks what is under way",
-    file: "src/send/Sweep.ts",
-    text: `    owed.filter(({ id, webhookId }) => !holds(webhookId, id))`,
-    instead: `    owed.filter(({ id, webhookId }) => !holds(webhookId, id) || id.length > 0)`
+    name: "a lane reads again what it holds",
+    file: "src/store/DeliveryQueueMemory.ts",
+    text: `row.orderingKey === null && !held.has(id)`,
+    instead: `row.orderingKey === null`
   },
   {
     name: "a settlement that the store could not take is dropped",
