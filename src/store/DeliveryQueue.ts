@@ -34,7 +34,8 @@ import * as DeliveryEndings from "./DeliveryEndings.ts"
 import * as DeliveryQueueMemory from "./DeliveryQueueMemory.ts"
 import * as DuePull from "./DuePull.ts"
 import { earliest } from "./EarliestSql.ts"
-import { instant, uuids } from "./Parameters.ts"
+import { Ownership } from "./Ownership.ts"
+import { instant, long, uuids } from "./Parameters.ts"
 import { StoreError } from "./StoreError.ts"
 
 export class DeliveryQueue extends Context.Service<
@@ -48,7 +49,7 @@ export class DeliveryQueue extends Context.Service<
     readonly pull: (request: PullRequest) => Effect.Effect<Pulled, StoreError>
     /**
      * Puts deliveries off that are not final: they wait, due at `dueAt` (epoch milliseconds), and
-     * memory need not hold them.
+     * memory need not hold them. Puts nothing off once another engine has taken over.
      */
     readonly park: (
       deliveries: ReadonlyArray<OwedDelivery>,
@@ -184,6 +185,7 @@ const audited = Effect.fnUntraced(function* ({ get, ...store }: Store) {
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient
   const endings = yield* DeliveryEndings.make
+  const { epoch } = yield* Ownership
 
   const recover = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
@@ -232,11 +234,14 @@ const make = Effect.gen(function* () {
       if (deliveries.length === 0) return
       const ids = uuids(deliveries.map(({ id }) => toUuid(id)))
       yield* sql`
-        with parked as (
-          delete from owed where delivery_id = any (${ids})
+        with fence as (
+          select from engine where only_row and epoch = ${long(epoch)}
+        ), parked as (
+          delete from owed where delivery_id = any (${ids}) and exists (select from fence)
           returning delivery_id, tenant_id, webhook_id
         ), put_off as (
-          update waiting set due_at = ${instant(dueAt)} where delivery_id = any (${ids})
+          update waiting set due_at = ${instant(dueAt)}
+          where delivery_id = any (${ids}) and exists (select from fence)
         )
         insert into waiting (delivery_id, tenant_id, webhook_id, due_at)
         select delivery_id, tenant_id, webhook_id, ${instant(dueAt)} from parked`

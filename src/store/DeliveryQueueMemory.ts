@@ -8,11 +8,13 @@ import { type DeliveryId, messageOf, type TenantId, type WebhookId } from "../do
 import * as MemoryDeliveries from "./MemoryDeliveries.ts"
 import { runMax } from "./DuePull.ts"
 import { MemoryTables, orderOf, type OwedRow, type WaitingRow } from "./MemoryTables.ts"
+import { Ownership } from "./Ownership.ts"
 
 /** Makes the methods of a DeliveryQueue over the Maps. */
 export const make = Effect.gen(function* () {
   const tables = yield* MemoryTables
-  const { attempts, blocked, cancelled, messages, owed, waiting, webhooks } = tables
+  const { epoch } = yield* Ownership
+  const { attempts, blocked, cancelled, engine, messages, owed, waiting, webhooks } = tables
 
   const wait = (id: DeliveryId, { tenantId, webhookId }: OwedRow, dueAt: number) => {
     owed.delete(id)
@@ -89,6 +91,7 @@ export const make = Effect.gen(function* () {
 
   const park = (deliveries: ReadonlyArray<{ readonly id: DeliveryId }>, dueAt: number) =>
     Effect.sync(() => {
+      if (engine.epoch !== epoch) return
       for (const { id } of deliveries) {
         const isOwed = owed.get(id)
         const isWaiting = waiting.get(id)

@@ -20,5 +20,6 @@ export const regressions: ReadonlyArray<{ readonly seed: number; readonly was: s
     seed: 510,
     was: "A bulk redelivery whose creation had no answer was not begun before a restart"
   },
-  { seed: 33, was: "Retries were late by as much as the clock was put forward" }
+  { seed: 33, was: "Retries were late by as much as the clock was put forward" },
+  { seed: 7039, was: "A process that woke after another had taken over put deliveries off" }
 ]

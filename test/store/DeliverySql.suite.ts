@@ -87,6 +87,32 @@ export const suite = (it: Vitest.MethodsNonLive<Stage | SqlClient>) => {
     })
   )
 
+  it.effect("puts nothing off under another epoch", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      const queue = yield* DeliveryQueue
+      const { tenant, webhook } = yield* tenantWith(1)
+      const owed = yield* publish(tenant, [webhook])
+      const waiting = yield* publish(tenant, [webhook], {}, 1_000)
+      const both = [owed, waiting].map(({ delivery: id }) => ({
+        id,
+        tenantId: tenant,
+        webhookId: webhook
+      }))
+      const dueAt = Effect.map(
+        sql<{ readonly due_at: Date }>`
+          select due_at from waiting where webhook_id = ${toUuid(webhook)} order by due_at`,
+        (rows) => rows.map(({ due_at }) => due_at.getTime())
+      )
+      yield* sql`update engine set epoch = epoch + 1, holder = 'another'`
+      yield* queue.park(both, 5_000)
+      yield* sql`update engine set epoch = epoch - 1`
+      assert.deepStrictEqual(yield* dueAt, [1_000])
+      yield* queue.park(both, 5_000)
+      assert.deepStrictEqual(yield* dueAt, [5_000, 5_000])
+    })
+  )
+
   it.effect("deliveries of several days are found where each day's partition keeps them", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient
