@@ -6,6 +6,7 @@
  * those that failed last; each for a minute from its first failure.
  */
 import type * as Clock from "effect/Clock"
+import { keep } from "../send/wire/Recency.ts"
 
 /** Failures by address. */
 export interface FailedAuth {
@@ -24,14 +25,7 @@ export const make = (clock: Clock.Clock, failuresMax: number): FailedAuth => {
       const open =
         known !== undefined && known.endsAt > now ? known : { count: 0, endsAt: now + windowMs }
       open.count++
-      windows.delete(source)
-      windows.set(source, open)
-      if (windows.size > sourcesMax) {
-        for (const oldest of windows.keys()) {
-          windows.delete(oldest)
-          break
-        }
-      }
+      keep(windows, sourcesMax, source, open)
       return open.count > failuresMax ? Math.ceil((open.endsAt - now) / 1_000) : undefined
     }
   }

@@ -8,6 +8,7 @@
  */
 import * as Result from "effect/Result"
 import type { NotSent, Outcome } from "../../domain/Attempt.ts"
+import { keep } from "./Recency.ts"
 
 /** Where the proxy is and what it wants to know. */
 export interface ProxyAddress {
@@ -100,12 +101,7 @@ export class Proxy {
   refused(receiver: string, detail: string, charged: Outcome): Outcome {
     const at = this.#now()
     const before = this.#failedAt.get(receiver)
-    this.#failedAt.delete(receiver)
-    this.#failedAt.set(receiver, at)
-    for (const oldest of this.#failedAt.keys()) {
-      if (this.#failedAt.size > failuresMax) this.#failedAt.delete(oldest)
-      break
-    }
+    keep(this.#failedAt, failuresMax, receiver, at)
     const other = this.#opened.receiver === receiver ? this.#openedBefore : this.#opened
     return before !== undefined && other.at > before ? charged : this.broke(detail)
   }
