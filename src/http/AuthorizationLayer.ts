@@ -83,7 +83,7 @@ export const AuthorizationLayer = (options: AuthorizationOptions = {}) =>
         bearer: (httpEffect, { credential, endpoint }) => {
           const scope = Context.get(endpoint.annotations, RequiredScope)
           return Effect.flatMap(callerOf(credential, scope), (caller) =>
-            httpEffect.pipe(inTheNameOf(caller.actor, scope), Effect.provideService(Caller, caller))
+            inTheNameOf(httpEffect, caller, scope)
           )
         }
       })

@@ -52,10 +52,7 @@ const OperatorAuthorization = Layer.effect(
     return Authorization.of({
       bearer: (httpEffect, { endpoint }) =>
         Effect.flatMap(callerOf, (caller) =>
-          httpEffect.pipe(
-            inTheNameOf(operator, Context.get(endpoint.annotations, RequiredScope)),
-            Effect.provideService(Caller, caller)
-          )
+          inTheNameOf(httpEffect, caller, Context.get(endpoint.annotations, RequiredScope))
         )
     })
   })

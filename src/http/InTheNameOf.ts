@@ -1,23 +1,28 @@
 /**
- * Lets the stores know in whose name they are changed.
+ * Lets handlers know who calls, and the stores in whose name they are changed.
  */
 import { Effect, Option } from "effect"
 import { HttpServerRequest } from "effect/http"
-import type { Actor } from "../domain/AuditEntry.ts"
+import { Caller } from "../api/Authorization.ts"
 import type { Scope } from "../domain/Tenant.ts"
 import { Acting } from "../store/Acting.ts"
 import { RequestId } from "./RequestId.ts"
 
-/** Runs what needs a scope in an actor's name. What may only publish or read changes nothing. */
-export const inTheNameOf = (actor: Actor, scope: Scope) =>
-  scope === "publish" || scope === "read"
-    ? <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => effect
-    : <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-        Effect.gen(function* () {
-          const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
-          return yield* Effect.provideService(effect, Acting, {
-            actor,
-            ip: Option.getOrNull(remoteAddress),
-            requestId: yield* RequestId
-          })
+/** Runs what needs a scope in a caller's name. What may only publish or read changes nothing. */
+export const inTheNameOf = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  caller: Caller["Service"],
+  scope: Scope
+) => {
+  const called = Effect.provideService(effect, Caller, caller)
+  return scope === "publish" || scope === "read"
+    ? called
+    : Effect.gen(function* () {
+        const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
+        return yield* Effect.provideService(called, Acting, {
+          actor: caller.actor,
+          ip: Option.getOrNull(remoteAddress),
+          requestId: yield* RequestId
         })
+      })
+}
