@@ -35,6 +35,16 @@ export interface RedeliveryFilter {
   readonly dryRun: boolean
 }
 
+/** What a job takes of which nothing is said: all that was given up on. */
+export const givenUpOn: RedeliveryFilter = {
+  webhookId: null,
+  type: null,
+  status: "exhausted",
+  after: null,
+  before: null,
+  dryRun: false
+}
+
 /** A job as it stands. */
 export interface Redelivery extends RedeliveryFilter {
   readonly id: RedeliveryId

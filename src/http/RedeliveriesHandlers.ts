@@ -8,7 +8,7 @@ import { Caller } from "../api/Authorization.ts"
 import { isRef } from "../api/Fields.ts"
 import { pageRequest } from "../api/Page.ts"
 import type { RedeliveryView } from "../api/RedeliveriesApi.ts"
-import { type Redelivery, RedeliveryNotFound } from "../domain/Redelivery.ts"
+import { givenUpOn, type Redelivery, RedeliveryNotFound } from "../domain/Redelivery.ts"
 import { parse, RedeliveryId, type TenantId, WebhookId } from "../domain/TypeId.ts"
 import { WebhookNotFound } from "../domain/Webhook.ts"
 import { Redeliveries } from "../send/Redeliveries.ts"
@@ -38,17 +38,14 @@ export const RedeliveriesHandlers = HttpApiBuilder.group(
     return handlers.handleAll({
       create: Effect.fn("RedeliveriesHandlers.create")(function* ({ headers, payload, request }) {
         const { tenantId } = yield* Caller
+        const { webhook, ...said } = payload
         const job = yield* redeliveries.start({
           id: yield* ids.next("redelivery"),
           tenantId,
           filter: {
-            webhookId:
-              payload.webhook === undefined ? null : yield* webhookIdOf(tenantId, payload.webhook),
-            type: payload.type ?? null,
-            status: payload.status ?? "exhausted",
-            after: payload.after ?? null,
-            before: payload.before ?? null,
-            dryRun: payload.dryRun ?? false
+            ...givenUpOn,
+            ...said,
+            webhookId: webhook === undefined ? null : yield* webhookIdOf(tenantId, webhook)
           },
           idempotency: yield* idempotencyOf(headers["idempotency-key"], request)
         })

@@ -10,6 +10,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import { Api } from "../../src/api/Api.ts"
 import type { AuditAction } from "../../src/domain/AuditEntry.ts"
 import { mask } from "../../src/domain/Mask.ts"
+import { givenUpOn } from "../../src/domain/Redelivery.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { RedeliveryRepo } from "../../src/store/RedeliveryRepo.ts"
 import type { StoreError } from "../../src/store/StoreError.ts"
@@ -195,14 +196,7 @@ const audited: Readonly<
         .create({
           id: yield* (yield* Ids).next("redelivery"),
           tenantId: tenant.id,
-          filter: {
-            webhookId: null,
-            type: null,
-            status: "exhausted",
-            after: null,
-            before: null,
-            dryRun: false
-          },
+          filter: givenUpOn,
           idempotency: null
         })
         .pipe(Effect.catchTags({ IdempotencyConflict: Effect.die, RedeliveriesBusy: Effect.die }))

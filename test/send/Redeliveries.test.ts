@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
+import { givenUpOn } from "../../src/domain/Redelivery.ts"
 import { Redeliveries } from "../../src/send/Redeliveries.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { RedeliveryRepo } from "../../src/store/RedeliveryRepo.ts"
@@ -29,14 +30,7 @@ const start = Effect.gen(function* () {
   return yield* (yield* Redeliveries).start({
     id: yield* (yield* Ids).next("redelivery"),
     tenantId,
-    filter: {
-      webhookId: null,
-      type: null,
-      status: "exhausted",
-      after: null,
-      before: null,
-      dryRun: false
-    },
+    filter: givenUpOn,
     idempotency: null
   })
 })
