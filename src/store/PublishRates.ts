@@ -44,7 +44,7 @@ export const make = Effect.fnUntraced(function* (
       .findById(id)
       .pipe(Effect.map(Option.map(note)), inTurn.withPermit, Effect.retry(untilAnswered))
 
-  for (const tenant of yield* table.limited) note(tenant)
+  for (const tenant of yield* table.rated) note(tenant)
 
   return {
     of: (id) => own.get(id) ?? byDefault,

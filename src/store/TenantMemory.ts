@@ -81,10 +81,8 @@ export const make = Effect.gen(function* () {
       }),
     findById: (id) => Effect.sync(() => Option.fromUndefinedOr(tenants.get(id))),
     findByUid: (uid) => Effect.sync(() => Option.fromUndefinedOr(byUid(uid))),
-    limited: Effect.sync(() =>
-      [...tenants.values()].filter(
-        ({ limits }) => limits.webhooks !== null || limits.messagesPerSecond !== null
-      )
+    rated: Effect.sync(() =>
+      [...tenants.values()].filter(({ limits }) => limits.messagesPerSecond !== null)
     ),
     page: (request) =>
       Effect.sync(() =>

@@ -5,6 +5,7 @@
  */
 import { Effect, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
 import type { Statement } from "effect/sql/Statement"
 import { IdempotencyConflict } from "../domain/Message.ts"
 import { type Tenant, TenantUidTaken } from "../domain/Tenant.ts"
@@ -84,28 +85,24 @@ export const make = Effect.gen(function* () {
     return Option.some(removed.map(({ hash }) => hash))
   })
 
+  /** Runs a statement that removes `stepRows` rows at most, until it finds fewer. */
+  const inSteps = (step: Effect.Effect<ReadonlyArray<object>, SqlError>) =>
+    Effect.asVoid(Effect.repeat(step, { while: (gone) => gone.length === stepRows }))
+
   /** Removes all rows of a tenant from a table whose primary key begins with the tenant. */
-  const empty = Effect.fnUntraced(function* (table: string, column: string, uuid: string) {
-    while (true) {
-      const gone = yield* sql`
-        delete from ${sql(table)} where tenant_id = ${uuid} and ${sql(column)} in (
-          select ${sql(column)} from ${sql(table)} where tenant_id = ${uuid} limit ${stepRows})
-        returning 1`
-      if (gone.length < stepRows) return
-    }
-  })
+  const empty = (table: string, column: string, uuid: string) =>
+    inSteps(sql`
+      delete from ${sql(table)} where tenant_id = ${uuid} and ${sql(column)} in (
+        select ${sql(column)} from ${sql(table)} where tenant_id = ${uuid} limit ${stepRows})
+      returning 1`)
 
   /** Removes the audit trail of a tenant but for its end. */
-  const emptyAudit = Effect.fnUntraced(function* (uuid: string) {
-    while (true) {
-      const gone = yield* sql`
-        delete from audit_entry where id in (
-          select id from audit_entry where tenant_id = ${uuid} and action <> 'tenant.deleted'
-          limit ${stepRows})
-        returning 1`
-      if (gone.length < stepRows) return
-    }
-  })
+  const emptyAudit = (uuid: string) =>
+    inSteps(sql`
+      delete from audit_entry where id in (
+        select id from audit_entry where tenant_id = ${uuid} and action <> 'tenant.deleted'
+        limit ${stepRows})
+      returning 1`)
 
   const table: TenantTable = {
     ...keys,
@@ -117,9 +114,8 @@ export const make = Effect.gen(function* () {
     edit: (id, change) => sql.withTransaction(edit(id, change)),
     findById: (id) => findByUuid(toUuid(id)),
     findByUid,
-    limited: many(sql`
-      select * from tenant where deleted_at is null
-        and (webhooks_max is not null or messages_per_second is not null)`),
+    rated: many(sql`
+      select * from tenant where deleted_at is null and messages_per_second is not null`),
     page: (request) => {
       const { above, below, newer } = IdRange.ofPage("tenant", request)
       const order = sql.literal(newer ? "id" : "id desc")

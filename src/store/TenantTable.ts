@@ -29,8 +29,8 @@ export interface TenantTable extends KeyTable {
   >
   readonly findById: (id: TenantId) => Effect.Effect<Option.Option<Tenant>, SqlError>
   readonly findByUid: (uid: string) => Effect.Effect<Option.Option<Tenant>, SqlError>
-  /** Reads the tenants that have limits of their own. */
-  readonly limited: Effect.Effect<ReadonlyArray<Tenant>, SqlError>
+  /** Reads the tenants that have a rate of their own to publish at. */
+  readonly rated: Effect.Effect<ReadonlyArray<Tenant>, SqlError>
   /** Reads up to `limit + 1` tenants in the direction of the cursor. */
   readonly page: (request: PageRequest) => Effect.Effect<ReadonlyArray<Tenant>, SqlError>
   /** Removes a tenant's keys and hides the tenant; answers the keys' hashes, none without it. */
