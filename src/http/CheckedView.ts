@@ -2,6 +2,7 @@
  * Shows how far a connection to a receiver came, with what people should know of it in words.
  */
 import type { WebhookChecked } from "../api/TrialsApi.ts"
+import { advice } from "../domain/Advice.ts"
 import { classify, describe, type Outcome } from "../domain/Attempt.ts"
 import type { CircuitState, Webhook } from "../domain/Webhook.ts"
 import type { Inspection } from "../send/Trials.ts"
@@ -88,9 +89,7 @@ const warningsOf = (
     found.push(`The circuit is ${circuit.replace("_", " ")} after failures.`)
   if (webhook.url.startsWith("http:"))
     found.push("The URL is http: anybody on the way can read it.")
-  for (const [code, meaning] of certificateProblems) {
-    if (failure?.detail.includes(`(${code})`)) found.push(meaning)
-  }
+  if (failure?.class === "tls") found.push(advice("tls", failure.detail) ?? failure.detail)
   if (tls !== null && tls.daysToExpiry < daysLeftMin) {
     found.push(`A certificate of the receiver ends in ${tls.daysToExpiry} days.`)
   }
@@ -113,20 +112,3 @@ const warningsOf = (
   }
   return found
 }
-
-/** What OpenSSL and Node say of certificates that they refuse. */
-const certificateProblems: ReadonlyArray<readonly [code: string, meaning: string]> = [
-  ["CERT_HAS_EXPIRED", "The receiver's certificate is past its end."],
-  ["CERT_NOT_YET_VALID", "The receiver's certificate is not valid yet."],
-  ["DEPTH_ZERO_SELF_SIGNED_CERT", "The receiver's certificate is signed by itself."],
-  ["SELF_SIGNED_CERT_IN_CHAIN", "The receiver's certificate comes from an unknown authority."],
-  [
-    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-    "The receiver's certificate comes from an unknown authority."
-  ],
-  [
-    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-    "The receiver leaves out a certificate between its own and a known authority."
-  ],
-  ["ERR_TLS_CERT_ALTNAME_INVALID", "The receiver's certificate is for another name."]
-]

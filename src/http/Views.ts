@@ -86,7 +86,7 @@ export const attemptView = (attempt: Attempt, withBody: boolean): AttemptView =>
     class: attempt.class,
     statusCode: attempt.statusCode,
     error: attempt.error,
-    advice: advice(attempt.class),
+    advice: advice(attempt.class, attempt.error),
     responseHeaders: attempt.responseHeaders,
     responseTruncated: attempt.responseTruncated,
     ...(withBody

@@ -49,7 +49,7 @@ export const toldOf = (
           class: attempt.class,
           statusCode: attempt.statusCode,
           error: attempt.error,
-          advice: advice(attempt.class)
+          advice: advice(attempt.class, attempt.error)
         }
       })
     }))

@@ -8,7 +8,7 @@ import * as Dns from "effect/net/Dns"
 import * as fs from "node:fs"
 import { AddressGuard } from "../../src/send/AddressGuard.ts"
 import { HttpSender } from "../../src/send/HttpSender.ts"
-import certificates from "./certificates.json" with { type: "json" }
+import { certificates } from "./Certificates.ts"
 import { open } from "./HostileServer.ts"
 
 /** What the attempts left behind. */

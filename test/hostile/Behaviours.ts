@@ -4,7 +4,7 @@
  */
 import { gzipSync, deflateSync } from "node:zlib"
 import type { AttemptClass } from "../../src/domain/Attempt.ts"
-import certificates from "./certificates.json" with { type: "json" }
+import { certificates } from "./Certificates.ts"
 import type { Act, Listening } from "./HostileServer.ts"
 
 /** A receiver's behaviour and the first attempt that it leads to. */
@@ -15,10 +15,16 @@ export interface Behaviour {
   /** Over which it makes sense; both by default. */
   readonly over?: "http" | "https"
   readonly listening?: Listening
+  /** By which name it is sent to; by its address where none is given. */
+  readonly host?: string
   readonly class: AttemptClass
   readonly statusCode?: number | null
   /** What the attempt says went wrong; none where nothing did. */
   readonly error?: RegExp
+  /** What is advised of it. */
+  readonly advice?: RegExp
+  /** Whether no byte of a request may reach it. */
+  readonly getsNothing?: true
   readonly truncated?: boolean
   /** What was kept of the body. */
   readonly body?: string | RegExp
@@ -112,13 +118,22 @@ const echoes: Act = ({ head: told, write }) => {
   write(`${head("500 Why", headers)}${told}`)
 }
 
-const certificate = (
-  name: Exclude<keyof typeof certificates, "ca">,
-  error: RegExp
-): Pick<Behaviour, "listening" | "error"> => ({
+const untrusted = (
+  name: keyof typeof certificates,
+  error: RegExp,
+  advice: RegExp,
+  host?: string
+): Behaviour => ({
+  id: "T-41",
+  does: `has a bad certificate: ${name}`,
+  act: writes(ok),
+  ...brokenTls,
   // The server's own OpenSSL would not offer what is too weak.
   listening: { secure: { ...certificates[name], ciphers: "DEFAULT@SECLEVEL=0" } },
-  error
+  error,
+  advice,
+  getsNothing: true,
+  ...(host === undefined ? {} : { host })
 })
 
 const statuses = (id: string, codes: ReadonlyArray<number>, cls: AttemptClass) =>
@@ -468,25 +483,25 @@ export const behaviours: ReadonlyArray<Behaviour> = [
     statusCode: status,
     leaves: status === 200 ? "delivered" : "again"
   })),
-  ...(
-    [
-      ["expired", /CERT_HAS_EXPIRED/],
-      ["notYet", /CERT_NOT_YET_VALID/],
-      ["selfSigned", /SELF_SIGNED/],
-      ["otherName", /ALTNAME_INVALID/],
-      ["wildcard", /ALTNAME_INVALID/],
-      ["unknownAuthority", /UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/],
-      ["missingIntermediate", /UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/],
-      ["smallKey", /UNSPECIFIED|KEY_TOO_SMALL/],
-      ["sha1", /UNSPECIFIED|MD_TOO_WEAK/]
-    ] as const
-  ).map(([name, error]): Behaviour => ({
+  untrusted("expired", /\(CERT_HAS_EXPIRED\)/, /past its end/),
+  untrusted("notYet", /\(CERT_NOT_YET_VALID\)/, /not valid yet/),
+  untrusted("selfSigned", /\(DEPTH_ZERO_SELF_SIGNED_CERT\)/, /signed by itself/),
+  untrusted("otherName", /ALTNAME_INVALID/, /for another name/),
+  untrusted("wildcard", /ALTNAME_INVALID/, /for another name/, "a.b.hooks.localhost"),
+  untrusted("wildcard", /ALTNAME_INVALID/, /for another name/, "hooks.localhost"),
+  untrusted("unknownAuthority", /SELF_SIGNED_CERT_IN_CHAIN/, /unknown authority/),
+  untrusted("missingIntermediate", /UNABLE_TO_VERIFY/, /leaves out a certificate/),
+  untrusted("smallKey", /EE certificate key too weak/, /certificate is too short/),
+  untrusted("sha1", /CA signature digest algorithm too weak/, /signed with SHA-1/),
+  {
     id: "T-41",
-    does: `has a bad certificate: ${name}`,
+    does: "has a certificate for all names of its domain",
     act: writes(ok),
-    ...brokenTls,
-    ...certificate(name, error)
-  })),
+    ...delivered,
+    over: "https",
+    listening: { secure: certificates.wildcard },
+    host: "a.hooks.localhost"
+  },
   {
     id: "T-42",
     does: "stalls within the handshake",
@@ -507,16 +522,18 @@ export const behaviours: ReadonlyArray<Behaviour> = [
     ...brokenTls,
     error: /No TLS connection/
   },
-  {
+  ...(["TLSv1", "TLSv1.1"] as const).map((version): Behaviour => ({
     id: "T-42",
-    does: "speaks TLS 1.1 alone",
+    does: `speaks ${version} alone`,
     act: writes(ok),
     listening: {
-      secure: { minVersion: "TLSv1.1", maxVersion: "TLSv1.1", ciphers: "ALL:@SECLEVEL=0" }
+      secure: { minVersion: version, maxVersion: version, ciphers: "ALL:@SECLEVEL=0" }
     },
     ...brokenTls,
-    error: /No TLS connection/
-  },
+    error: /No TLS connection/,
+    advice: /TLS 1\.2/,
+    getsNothing: true
+  })),
   {
     id: "T-42",
     does: "writes no TLS where TLS was",

@@ -5,7 +5,7 @@
 import { once } from "node:events"
 import * as net from "node:net"
 import * as tls from "node:tls"
-import certificates from "./certificates.json" with { type: "json" }
+import { certificates } from "./Certificates.ts"
 
 /** A request as it came, and the connection it came on. */
 export interface Exchange {
@@ -34,6 +34,8 @@ export interface HostileServer {
   readonly url: string
   readonly port: number
   readonly requests: ReadonlyArray<{ readonly head: string; readonly body: Buffer }>
+  /** Bytes that were read so far, within TLS where there is TLS. */
+  readonly bytesRead: () => number
   /** Connections accepted so far. */
   readonly connections: () => number
   /** The most requests that were open at once. */
@@ -57,6 +59,7 @@ export const open = async (act: Act, listening: Listening = {}): Promise<Hostile
   const { early = false, host = "127.0.0.1", raw, secure = false } = listening
   const requests: Array<{ head: string; body: Buffer }> = []
   const sockets = new Set<net.Socket>()
+  let bytesRead = 0
   let connections = 0
   let openNow = 0
   let openMost = 0
@@ -69,6 +72,7 @@ export const open = async (act: Act, listening: Listening = {}): Promise<Hostile
       openNow -= mine
     })
     socket.on("data", (chunk) => {
+      bytesRead += chunk.length
       pending = Buffer.concat([pending, chunk])
       while (true) {
         const at = pending.indexOf("\r\n\r\n")
@@ -155,6 +159,7 @@ export const open = async (act: Act, listening: Listening = {}): Promise<Hostile
     url: `${secure === false ? "http" : "https"}://${host}:${port}/`,
     port,
     requests,
+    bytesRead: () => bytesRead,
     connections: () => connections,
     openMost: () => openMost,
     close: () => {

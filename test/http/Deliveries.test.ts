@@ -145,7 +145,7 @@ describe("/v1/deliveries", () => {
           class: "status_5xx",
           statusCode: 503,
           error: null,
-          advice: advice("status_5xx"),
+          advice: advice("status_5xx", null),
           responseHeaders: { "content-type": "text/plain" },
           responseTruncated: true,
           nextAttemptAt: "1970-01-01T00:00:06.000Z",

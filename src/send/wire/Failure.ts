@@ -30,9 +30,10 @@ export const failureOf = (error: Error, stage: Stage, url: URL): Outcome => {
     : unreachable("reset", `${url.host} closed the connection without an answer (${reason}).`)
 }
 
-/** The code of an error, or what the parser says where it gives none. */
+/** The code of an error, or what the parser or OpenSSL says where there is none. */
 export const reasonOf = (error: Error): string => {
   const code = codeOf(error)
+  if (code === namelessError) return error.message
   return code === parserError ? (/\((.+)\)$/.exec(error.message)?.[1] ?? code) : code
 }
 
@@ -40,6 +41,9 @@ const codeOf = (error: Error): string =>
   "code" in error && typeof error.code === "string" ? error.code : error.name
 
 const parserError = "HTTPParserError"
+
+/** What Node calls a refusal of a certificate that it has no code for. */
+const namelessError = "UNSPECIFIED"
 
 /** Forms the outcome of an answer that could not be had. */
 export const unreachable = (cause: Unreachable["cause"], detail: string): Unreachable => ({

@@ -1,7 +1,8 @@
 /**
  * What the TLS handshakes of one sender share: trusted roots, client certificates, sessions to resume.
  *
- * Promises: TLS 1.2 or later; the number of contexts and of sessions is bounded.
+ * Promises: TLS 1.2 or later; no key below 2,048 bits of RSA and no signature by SHA-1, whatever Node
+ * was told at its start; the number of contexts and of sessions is bounded.
  */
 import * as Redacted from "effect/Redacted"
 import * as Tls from "node:tls"
@@ -56,6 +57,7 @@ export class TlsSessions {
     const more = ca === undefined ? this.#certificates : [...this.#certificates, ca]
     return Tls.createSecureContext({
       minVersion: "TLSv1.2",
+      ciphers,
       ...(certificate === undefined || key === undefined
         ? {}
         : { cert: certificate, key: Redacted.value(key) }),
@@ -63,6 +65,9 @@ export class TlsSessions {
     })
   }
 }
+
+/** Said aloud because --tls-cipher-list may have lowered the level; the last one counts. */
+const ciphers = `${Tls.DEFAULT_CIPHERS}:@SECLEVEL=2`
 
 const sessionsMax = 1_000
 /** Each may hold the usual roots once more, half a megabyte. */
