@@ -120,12 +120,15 @@ describe("the service whose Postgres goes away", () => {
     const uid = "asked-for"
     await service.call("PUT", `/v1/webhooks/${uid}`, { url: inbox.url, eventTypes: ["none"] })
     const asked: Array<Promise<Asked>> = []
+    const removed: Array<Doomed> = []
     await through(
       scaled(1, 3),
       {
         begin: async () => {
+          const doomed = await makeDoomed(service, inbox.url)
+          removed.push(...doomed)
           signalAll(postgres, "SIGSTOP")
-          asked.push(...askAll(service, uid, inbox.url))
+          asked.push(...askAll(service, uid, inbox.url, doomed))
         },
         end: async () => signalAll(postgres, "SIGCONT")
       },
@@ -141,7 +144,17 @@ describe("the service whose Postgres goes away", () => {
       assert.strictEqual(contentType, "application/problem+json", what)
       assert.isAtLeast(Number(retryAfter), 1, what)
     }
-    for (const again of await Promise.all(askAll(service, uid, inbox.url))) {
+    // Each is there as it was or gone altogether, and can be removed once.
+    let there = 0
+    for (const { isThere, remove } of removed) {
+      const before = await isThere()
+      if (before) there++
+      assert.strictEqual((await service.call("DELETE", remove)).status, before ? 204 : 404, remove)
+      assert.isFalse(await isThere(), remove)
+    }
+    console.log(`${removed.length} removals, after which ${there} were still there`)
+    const doomed = await makeDoomed(service, inbox.url)
+    for (const again of await Promise.all(askAll(service, uid, inbox.url, doomed))) {
       assert.isBelow(again.status, 300, again.what)
     }
   })
@@ -175,8 +188,76 @@ interface Asked {
   readonly ms: number
 }
 
-/** Asks for lists and single things, and changes some, all at once; `uid` names a webhook. */
-const askAll = (service: Service, uid: string, url: string): ReadonlyArray<Promise<Asked>> =>
+/** Something that is made to be removed. */
+interface Doomed {
+  /** The path that removes it. */
+  readonly remove: string
+  /** Says whether it is there, whole: a list knows it as well as its own path. */
+  readonly isThere: () => Promise<boolean>
+}
+
+/** Makes one of each thing that can be removed. */
+const makeDoomed = async (service: Service, url: string): Promise<ReadonlyArray<Doomed>> => {
+  const made = async (method: string, path: string, body: object) => {
+    const { json, status } = await service.call(method, path, body)
+    assert.isBelow(status, 300, path)
+    return json
+  }
+  const name = `doomed.n${Math.random().toString(36).slice(2)}`
+  const webhook = await made("POST", "/v1/webhooks", { url, eventTypes: ["none"] })
+  const tenant = await made("POST", "/v1/tenants", { uid: name, name })
+  await made("POST", "/v1/event-types", { name })
+  const key = await made("POST", "/v1/tenants/default/keys", { name, scopes: ["read"] })
+
+  const found = async (path: string) => {
+    const { status } = await service.call("GET", path)
+    assert.include([200, 404], status, path)
+    return status === 200
+  }
+  const listed = async (list: string, is: (one: Record<string, unknown>) => boolean) => {
+    const { json, status } = await service.call("GET", `${list}?limit=250`)
+    assert.strictEqual(status, 200, list)
+    return json.data.some(is)
+  }
+  const opens = async () => {
+    const { status } = await fetch(`${service.baseUrl}/v1/webhooks`, {
+      headers: { authorization: `Bearer ${key.key}` }
+    })
+    assert.include([200, 401], status)
+    return status === 200
+  }
+  const both = async (one: Promise<boolean>, other: Promise<boolean>) => {
+    assert.strictEqual(await one, await other)
+    return one
+  }
+  const known = (list: string, path: string, is: (one: Record<string, unknown>) => boolean) => ({
+    remove: path,
+    isThere: () => both(found(path), listed(list, is))
+  })
+  return [
+    known("/v1/webhooks", `/v1/webhooks/${webhook.id}`, ({ id }) => id === webhook.id),
+    known("/v1/tenants", `/v1/tenants/${name}`, ({ id }) => id === tenant.id),
+    known("/v1/event-types", `/v1/event-types/${name}`, (one) => one["name"] === name),
+    {
+      remove: `/v1/tenants/default/keys/${key.id}`,
+      isThere: () =>
+        both(
+          opens(),
+          listed("/v1/tenants/default/keys", ({ id }) => id === key.id)
+        )
+    }
+  ]
+}
+
+/**
+ * Asks for lists and single things, changes some and removes others, all at once; `uid` names a webhook.
+ */
+const askAll = (
+  service: Service,
+  uid: string,
+  url: string,
+  doomed: ReadonlyArray<Doomed>
+): ReadonlyArray<Promise<Asked>> =>
   (
     [
       ["GET", "/v1/webhooks"],
@@ -198,7 +279,8 @@ const askAll = (service: Service, uid: string, url: string): ReadonlyArray<Promi
         "/v1/messages",
         { type: "none", data: 1, webhook: { url: `${url}/${Math.random()}` } }
       ],
-      ["POST", "/v1/messages/batch", { messages: [{ type: "none", data: 1 }] }]
+      ["POST", "/v1/messages/batch", { messages: [{ type: "none", data: 1 }] }],
+      ...doomed.map(({ remove }) => ["DELETE", remove] as const)
     ] as const
   ).map(async ([method, path, body]) => {
     const beganAt = performance.now()
