@@ -9,7 +9,7 @@ export const render = async (): Promise<ReadonlyArray<Task>> => {
   const parts = {
     id: TypeId.fromBytes("message", idBytes(3)),
     type: messageType,
-    timestamp: "2027-01-01T00:00:00.000Z",
+    createdAt: Date.UTC(2027, 0, 1),
     resource: null
   }
   const data16k = data(16_000)

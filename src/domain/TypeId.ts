@@ -75,42 +75,31 @@ export interface Kinds {
 /** Any id. */
 export type TypeId = Kinds[keyof Kinds]
 
-// One table of all pairs of base32 digits keeps an encoding at 13 look-ups.
-const pairs: ReadonlyArray<string> = Array.from(
-  { length: 1024 },
-  (_, i) => `${alphabet[i >> 5]}${alphabet[i & 31]}`
-)
+// Character codes, put together at once: text joined from pieces is a rope, to be flattened later.
+const alphabetCodes = Uint8Array.from(alphabet, (digit) => digit.charCodeAt(0))
+const suffixCodes = Array.from({ length: suffixLength }, () => 0)
 
 /** Encodes the 16 bytes of a UUID as an id of the given kind. */
-export const fromBytes = <K extends keyof Kinds>(kind: K, b: Uint8Array): Kinds[K] => {
-  const at = (i: number): number => b[i] as number
-  // 128 bits are read as 130 with two leading zeros: 13 groups of 10 bits.
-  const text =
-    prefixes[kind] +
-    "_" +
-    pairs[at(0)]! +
-    pairs[(at(1) << 2) | (at(2) >> 6)]! +
-    pairs[((at(2) & 63) << 4) | (at(3) >> 4)]! +
-    pairs[((at(3) & 15) << 6) | (at(4) >> 2)]! +
-    pairs[((at(4) & 3) << 8) | at(5)]! +
-    pairs[(at(6) << 2) | (at(7) >> 6)]! +
-    pairs[((at(7) & 63) << 4) | (at(8) >> 4)]! +
-    pairs[((at(8) & 15) << 6) | (at(9) >> 2)]! +
-    pairs[((at(9) & 3) << 8) | at(10)]! +
-    pairs[(at(11) << 2) | (at(12) >> 6)]! +
-    pairs[((at(12) & 63) << 4) | (at(13) >> 4)]! +
-    pairs[((at(13) & 15) << 6) | (at(14) >> 2)]! +
-    pairs[((at(14) & 3) << 8) | at(15)]!
+export const fromBytes = <K extends keyof Kinds>(kind: K, bytes: Uint8Array): Kinds[K] => {
+  let held = 0
+  // 128 bits are read as 130 with two leading zeros: 26 groups of five.
+  let bits = 2
+  let at = 0
+  for (let i = 0; i < 16; i++) {
+    held = (held << 8) | bytes[i]!
+    bits += 8
+    while (bits >= 5) {
+      bits -= 5
+      suffixCodes[at++] = alphabetCodes[(held >> bits) & 31]!
+    }
+    held &= (1 << bits) - 1
+  }
   // The brand records what the construction above guarantees.
-  return text as Kinds[K]
+  return `${prefixes[kind]}_${String.fromCharCode(...suffixCodes)}` as Kinds[K]
 }
 
 const digits = new Uint8Array(128).fill(255)
 for (let i = 0; i < 32; i++) digits[alphabet.charCodeAt(i)] = i
-const hexPairs: ReadonlyArray<string> = Array.from({ length: 256 }, (_, i) =>
-  i.toString(16).padStart(2, "0")
-)
-
 /** Decodes an id to the 16 bytes of its UUID. */
 export const toBytes = (id: TypeId): Uint8Array => {
   const start = id.length - suffixLength
@@ -131,31 +120,20 @@ export const toBytes = (id: TypeId): Uint8Array => {
   return bytes
 }
 
+const hexCodes = Uint8Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0))
+const hyphen = "-".charCodeAt(0)
+const uuidCodes = Array.from({ length: 36 }, () => hyphen)
+
 /** Formats 16 bytes as a UUID in the form SQL prints it. */
-export const formatUuid = (b: Uint8Array): string => {
-  const hex = (i: number): string => hexPairs[b[i] as number] as string
-  return (
-    hex(0) +
-    hex(1) +
-    hex(2) +
-    hex(3) +
-    "-" +
-    hex(4) +
-    hex(5) +
-    "-" +
-    hex(6) +
-    hex(7) +
-    "-" +
-    hex(8) +
-    hex(9) +
-    "-" +
-    hex(10) +
-    hex(11) +
-    hex(12) +
-    hex(13) +
-    hex(14) +
-    hex(15)
-  )
+export const formatUuid = (bytes: Uint8Array): string => {
+  let at = 0
+  for (let i = 0; i < 16; i++) {
+    if (i === 4 || i === 6 || i === 8 || i === 10) uuidCodes[at++] = hyphen
+    const byte = bytes[i]!
+    uuidCodes[at++] = hexCodes[byte >> 4]!
+    uuidCodes[at++] = hexCodes[byte & 15]!
+  }
+  return String.fromCharCode(...uuidCodes)
 }
 
 /** Converts an id to the UUID that SQL keeps. */
@@ -196,8 +174,8 @@ export const deliveryOf = (message: MessageId, number: number): DeliveryId => {
   const head = suffix(message).slice(0, suffixLength - 4)
   const fourth = digits[message.charCodeAt(message.length - 4)]! | (number >> 15)
   const text = `${prefixes.delivery}_${head}${alphabet[fourth]}${alphabet[(number >> 10) & 31]}${
-    pairs[number & 1023]
-  }`
+    alphabet[(number >> 5) & 31]
+  }${alphabet[number & 31]}`
   return text as DeliveryId
 }
 

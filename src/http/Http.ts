@@ -10,10 +10,16 @@
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ByteSize, Duration, Effect, Layer, Scheduler } from "effect"
-import { HttpIncomingMessage, HttpRouter } from "effect/http"
+import { HttpIncomingMessage, HttpRouter, HttpServer } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
-import type { Authorization } from "../api/Authorization.ts"
+import { Authorization } from "../api/Authorization.ts"
+import { JsonBody } from "../api/JsonBody.ts"
+import { RequestProblems } from "../api/Problems.ts"
+import { RawBody } from "../api/RawBody.ts"
+import { Publisher } from "../publish/Publisher.ts"
+import { DeliveryLog } from "../store/DeliveryLog.ts"
+import { MessageRepo } from "../store/MessageRepo.ts"
 import { AuditHandlers } from "./AuditHandlers.ts"
 import { AuthorizationLayer } from "./AuthorizationLayer.ts"
 import { answerClientErrors } from "./ClientErrors.ts"
@@ -26,6 +32,7 @@ import { HoldHandlers } from "./HoldHandlers.ts"
 import { Intake } from "./Intake.ts"
 import { EventTypesHandlers } from "./EventTypesHandlers.ts"
 import { JsonBodyLayer } from "./JsonBodyLayer.ts"
+import * as Lean from "./Lean.ts"
 import { MessagesHandlers } from "./MessagesHandlers.ts"
 import { MetricsRoute } from "./MetricsRoute.ts"
 import { RawBodyLayer } from "./RawBodyLayer.ts"
@@ -37,6 +44,7 @@ import { SystemHandlers } from "./SystemHandlers.ts"
 import { TenantsHandlers } from "./TenantsHandlers.ts"
 import { TrialsHandlers } from "./TrialsHandlers.ts"
 import { WebhooksHandlers } from "./WebhooksHandlers.ts"
+import { WebhookRepo } from "../store/WebhookRepo.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 
 /** What the API takes. */
@@ -81,7 +89,19 @@ export const routesFor = <E, R>(
     HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
       Layer.provide([
         WebhooksHandlers,
-        MessagesHandlers({ maxBodyBytes }),
+        // Publishing is the hot path.
+        MessagesHandlers({ maxBodyBytes }).pipe(
+          Lean.only(
+            Publisher,
+            MessageRepo,
+            DeliveryLog,
+            WebhookRepo,
+            Authorization,
+            RequestProblems,
+            JsonBody,
+            RawBody
+          )
+        ),
         DeliveriesHandlers,
         RedeliveriesHandlers,
         EventTypesHandlers,
@@ -110,20 +130,19 @@ export const routesFor = <E, R>(
 export const serve = <A, E, R>(doors: Layer.Layer<A, E, R>, options: HttpOptions = {}) =>
   Draining.layerAtEnd.pipe(
     Layer.provideMerge(
-      HttpRouter.serve(doors, {
-        disableListenLog: true,
-        disableLogger: true,
-        // A uid has up to 256 characters, each of which may come percent-encoded.
-        routerConfig: { maxParamLength: 1_024 }
-      })
+      Layer.unwrap(
+        Effect.map(HttpRouter.toHttpEffect(doors), (app) => Lean.without(HttpServer.serve(app)))
+      )
     ),
     Layer.provideMerge(Draining.layer),
-    Layer.provide(
+    Layer.provide([
+      // A uid has up to 256 characters, each of which may come percent-encoded.
+      Layer.succeed(HttpRouter.RouterConfig, { maxParamLength: 1_024 }),
       Layer.succeed(
         HttpIncomingMessage.MaxBodySize,
         ByteSize.bytes((options.maxBodyBytes ?? defaultMaxBodyBytes) + envelopeBytes)
       )
-    )
+    ])
   )
 
 /** The API on the `HttpServer` that is provided. */

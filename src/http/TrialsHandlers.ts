@@ -1,7 +1,7 @@
 /**
  * Answers the endpoints that try a webhook out.
  */
-import { Clock, DateTime, Effect, Option } from "effect"
+import { Clock, Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
 import { Caller } from "../api/Authorization.ts"
@@ -61,7 +61,7 @@ export const TrialsHandlers = HttpApiBuilder.group(
         const body = jsonBody({
           id,
           type,
-          timestamp: DateTime.formatIso(DateTime.makeUnsafe(createdAt)),
+          createdAt,
           data: JSON.stringify((yield* exampleOf(type)) ?? plain),
           resource: null
         })

@@ -7,7 +7,7 @@
  * Leaves to others: whom a message goes to and what is written of it (`Plan`), writing it and handing
  * its deliveries on (`Commits`).
  */
-import { Clock, Context, DateTime, Effect, Layer, Metric, Result } from "effect"
+import { Clock, Context, Effect, Layer, Metric, Result } from "effect"
 import type { MessageRefused } from "../domain/EventType.ts"
 import {
   BodyTooLarge,
@@ -102,7 +102,7 @@ export class Publisher extends Context.Service<
               ? jsonBody({
                   id,
                   type: draft.type,
-                  timestamp: DateTime.formatIso(DateTime.makeUnsafe(now)),
+                  createdAt: now,
                   data: draft.data,
                   resource: draft.resource
                 })

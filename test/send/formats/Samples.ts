@@ -20,7 +20,7 @@ export const published = (
     id,
     type,
     contentType: "application/json",
-    body: jsonBody({ id, type, timestamp, data, resource: given.resource ?? null }),
+    body: jsonBody({ id, type, createdAt, data, resource: given.resource ?? null }),
     orderingKey: null,
     expiresAt: null,
     createdAt
