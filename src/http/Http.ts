@@ -9,7 +9,7 @@
  * Leaves to others: the work itself (the services that the handlers name), TLS and rate limits.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { ByteSize, Duration, Effect, Layer, Scheduler } from "effect"
+import { ByteSize, Clock, Duration, Effect, Layer, Scheduler } from "effect"
 import { HttpIncomingMessage, HttpRouter, HttpServer } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
@@ -158,6 +158,7 @@ export const layerNode = (options: HttpServerOptions = {}) =>
       const { attach } = yield* Standby
       const context = yield* Effect.context<never>()
       const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
+      const clock = yield* Clock.Clock
       return NodeHttpServer.layer(
         () =>
           attach(
@@ -175,6 +176,7 @@ export const layerNode = (options: HttpServerOptions = {}) =>
                   requestsMax: options.requestsMax,
                   bodyBytesMax: (options.maxBodyBytes ?? defaultMaxBodyBytes) + envelopeBytes,
                   onRefused: () => Metrics.httpRefused.updateUnsafe(1, context),
+                  now: () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n),
                   nextTurn: (task) => dispatcher.scheduleTask(task, 0)
                 }
               )

@@ -4,32 +4,39 @@
  *
  * ```
  * connection ──► in progress ──► answered
- *        │           └ too many over all connections: 503 with Retry-After, at once; the
- *        │             connection is read on when it is its turn
+ *        │           └ too many over all connections: 503 with Retry-After, at once; the rest of
+ *        │             the request is thrown away, and the connection read on when it is its turn
  *        └ 32 of this one: no more is read from it, and what was read with them waits its turn
  * ```
  *
- * Of connections that were refused, a few are read on in each turn of the event loop. However many
- * there are, what was taken in goes on beside them.
+ * A crowd that comes once is taken in whole, up to the bounds. While more comes than can be done, what
+ * was taken in would only wait, for itself and before everybody: then an eighth of the bounds is enough,
+ * and turns of the event loop stay short, on which also refusals wait.
  *
  * Leaves to others: what a request may do (the API), and connections that are too slow (Node).
  */
 import { randomUUID } from "node:crypto"
 import { IncomingMessage, Server, type ServerOptions, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
+import { discard } from "./Unread.ts"
 
 /** The bounds of an intake. */
 export interface IntakeOptions {
   /** Connections at once; those beyond are closed unread. 4,096 by default. */
   readonly connectionsMax?: number | undefined
-  /** Requests in progress at once. 1,024 by default. */
+  /** Requests in progress at once. 1,024 by default; an eighth of it until a second after a refusal. */
   readonly requestsMax?: number | undefined
-  /** Bytes of their bodies, as announced, except that one larger request goes alone. 32 MiB by default. */
+  /**
+   * Bytes of their bodies, as announced, except that one larger request goes alone. 32 MiB by default; an
+   * eighth of it until a second after a refusal.
+   */
   readonly bytesMax?: number | undefined
   /** What a body without an announced length counts as, and a longer one: 256 KiB by default. */
   readonly bodyBytesMax?: number | undefined
   /** Called for every request that is refused. */
   readonly onRefused?: () => void
+  /** Milliseconds of a clock that nobody puts forward. */
+  readonly now: () => number
   /** Runs a task in the next turn of the event loop. */
   readonly nextTurn: (task: () => void) => void
 }
@@ -40,12 +47,14 @@ export class Intake extends Server {
   readonly #bytesMax: number
   readonly #bodyBytesMax: number
   readonly #onRefused: () => void
+  readonly #now: () => number
   readonly #nextTurn: (task: () => void) => void
   readonly #lines = new WeakMap<Socket, Line>()
   // Refused, and not read on yet.
   readonly #resting: Array<Line> = []
   #requests = 0
   #bytes = 0
+  #refusedAt = -Infinity
 
   constructor(server: ServerOptions, options: IntakeOptions) {
     super(server)
@@ -54,6 +63,7 @@ export class Intake extends Server {
     this.#bytesMax = options.bytesMax ?? 32 * 1_048_576
     this.#bodyBytesMax = options.bodyBytesMax ?? 262_144
     this.#onRefused = options.onRefused ?? (() => undefined)
+    this.#now = options.now
     this.#nextTurn = options.nextTurn
   }
 
@@ -81,13 +91,12 @@ export class Intake extends Server {
   #take(event: string, line: Line, request: IncomingMessage, response: ServerResponse): void {
     line.answers.add(response)
     const bytes = this.#bytesOf(request)
-    const isFull =
-      this.#requests >= this.#requestsMax ||
-      (bytes > 0 && this.#bytes > 0 && this.#bytes + bytes > this.#bytesMax)
-    if (isFull && !isHealth(request)) {
+    if (this.#isFull(bytes) && !isHealth(request)) {
+      this.#refusedAt = this.#now()
       response.once("close", () => this.#close(line, response))
       this.#onRefused()
       refuse(response)
+      if (bytes > 0) discard(request)
       this.#rest(line)
       return
     }
@@ -99,6 +108,15 @@ export class Intake extends Server {
       this.#close(line, response)
     })
     super.emit(event, request, response)
+  }
+
+  /** Says whether there is no room for a request with so many bytes. */
+  #isFull(added: number): boolean {
+    const bytes = added > 0 && this.#bytes > 0 ? this.#bytes + added : 0
+    const isWithin = (share: number) =>
+      this.#requests < this.#requestsMax * share && bytes <= this.#bytesMax * share
+    if (isWithin(strainedShare)) return false
+    return !isWithin(1) || this.#now() < this.#refusedAt + strainedMs
   }
 
   /** Ends a request, and takes the next one that waits behind it. */
@@ -117,10 +135,7 @@ export class Intake extends Server {
   }
 
   readonly #rouse = (): void => {
-    for (const line of this.#resting.splice(
-      0,
-      Math.max(rousedMin, this.#resting.length / rousedIn)
-    )) {
+    for (const line of this.#resting.splice(0, rousedMax)) {
       line.rests = false
       line.socket.resume()
     }
@@ -152,9 +167,12 @@ export class Intake extends Server {
 /** Requests of one connection that are in progress, at most. */
 const requestsPerConnectionMax = 32
 
-/** Of connections that were refused, so many are read on in a turn, and all of them in so many turns. */
-const rousedMin = 32
-const rousedIn = 8
+/** Of connections that were refused, so many are read on in a turn: what was taken in goes on beside them. */
+const rousedMax = 1_024
+
+/** What is enough of the bounds until so long after a refusal, in milliseconds. */
+const strainedShare = 1 / 8
+const strainedMs = 1_000
 
 /** The requests of one connection, each until its answer is out. */
 interface Line {

@@ -1,7 +1,7 @@
 /** What a server takes in at once, over real sockets, with answers that come when the test says so. */
 import { assert, describe, it } from "@effect/vitest"
 import { once } from "node:events"
-import type { IncomingMessage, ServerResponse } from "node:http"
+import { IncomingMessage, type ServerResponse } from "node:http"
 import * as net from "node:net"
 import { afterEach } from "vitest"
 import { Intake, type IntakeOptions } from "../../src/http/Intake.ts"
@@ -15,16 +15,30 @@ afterEach(() => {
 interface Taken {
   readonly request: IncomingMessage
   readonly response: ServerResponse
+  /** What was read of its body so far. */
+  readonly body: () => string
 }
 
 /** Listens with bounds; what is handed on is kept until the test answers it. */
 const listen = async (options: Partial<IntakeOptions> = {}) => {
   const taken: Array<Taken> = []
   let refused = 0
-  const server = new Intake({}, { onRefused: () => refused++, nextTurn: setImmediate, ...options })
+  let now = 0
+  let pieces = 0
+  class Counted extends IncomingMessage {
+    override push(chunk: unknown, encoding?: BufferEncoding): boolean {
+      if (chunk !== null) pieces++
+      return super.push(chunk, encoding)
+    }
+  }
+  const server = new Intake(
+    { IncomingMessage: Counted },
+    { onRefused: () => refused++, now: () => now, nextTurn: setImmediate, ...options }
+  )
   server.on("request", (request, response) => {
-    request.resume()
-    taken.push({ request, response })
+    const bodies: Array<Buffer> = []
+    request.on("data", (chunk: Buffer) => bodies.push(chunk))
+    taken.push({ request, response, body: () => Buffer.concat(bodies).toString("latin1") })
   })
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
@@ -48,7 +62,8 @@ const listen = async (options: Partial<IntakeOptions> = {}) => {
       received: () => received
     }
   }
-  return { connect, server, taken, refused: () => refused }
+  const pass = (ms: number) => void (now += ms)
+  return { connect, pass, server, taken, pieces: () => pieces, refused: () => refused }
 }
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: a\r\n\r\n`
@@ -79,7 +94,7 @@ describe("Intake", () => {
   })
 
   it("refuses what is beyond its requests, unread, with a problem that says when to come back", async () => {
-    const { connect, refused, taken } = await listen({ requestsMax: 2 })
+    const { connect, pass, refused, taken } = await listen({ requestsMax: 2 })
     const busy = await connect()
     busy.socket.write(get("/1") + get("/2"))
     await until(() => taken.length === 2)
@@ -102,6 +117,7 @@ describe("Intake", () => {
     })
     assert.include(head!.split("\r\n"), `x-request-id: ${requestId}`)
     // The connection goes on, and there is room again.
+    pass(1_000)
     taken[0]!.response.end()
     await until(() => busy.statuses().length === 1)
     other.socket.write(get("/4"))
@@ -149,6 +165,105 @@ describe("Intake", () => {
     await until(() => refused.statuses().length === 2)
     assert.deepStrictEqual(refused.statuses(), ["503", "503"])
     assert.strictEqual(turns.length, 1)
+  })
+
+  it("takes no more than an eighth until a second after it refused", async () => {
+    const { connect, pass, refused, taken } = await listen({ requestsMax: 16 })
+    const { socket, statuses } = await connect()
+    const ask = () => socket.write(get("/"))
+    for (let i = 0; i < 17; i++) ask()
+    await until(() => refused() === 1)
+    assert.lengthOf(taken, 16)
+    for (const { response } of taken.splice(0)) response.end()
+    await until(() => statuses().length === 17)
+    for (let i = 0; i < 3; i++) ask()
+    await until(() => refused() === 2)
+    assert.lengthOf(taken, 2)
+    pass(999)
+    ask()
+    await until(() => refused() === 3)
+    pass(1_000)
+    ask()
+    await until(() => taken.length === 3)
+  })
+
+  it("takes no more than an eighth of the bytes until a second after it refused", async () => {
+    const { connect, pass, refused, taken } = await listen({ bytesMax: 8_000 })
+    const { socket, statuses } = await connect()
+    const send = () => socket.write(post("/", "x".repeat(1_000)))
+    for (let i = 0; i < 9; i++) send()
+    await until(() => refused() === 1)
+    assert.lengthOf(taken, 8)
+    for (const { response } of taken.splice(0)) response.end()
+    await until(() => statuses().length === 9)
+    send()
+    send()
+    await until(() => refused() === 2)
+    assert.lengthOf(taken, 1)
+    pass(1_000)
+    send()
+    await until(() => taken.length === 2)
+  })
+
+  it("reads what follows a body that it threw away, whole", async () => {
+    const { connect, pass, refused, taken } = await listen({ requestsMax: 1 })
+    const busy = await connect()
+    busy.socket.write(get("/busy"))
+    await until(() => taken.length === 1)
+    const other = await connect()
+    const large = "x".repeat(300_000)
+    other.socket.write(post("/refused", large))
+    other.socket.write(
+      `POST /chunked HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n` +
+        `${(300_000).toString(16)}\r\n${large}\r\n0\r\n\r\n`
+    )
+    await until(() => refused() === 2)
+    pass(1_000)
+    taken[0]!.response.end()
+    await until(() => busy.statuses().length === 1)
+    other.socket.write(post("/taken", "y".repeat(200_000)))
+    await until(() => taken.length === 2 && taken[1]!.request.complete)
+    assert.strictEqual(taken[1]!.request.url, "/taken")
+    assert.strictEqual(taken[1]!.body(), "y".repeat(200_000))
+  })
+
+  it("reads the bodies of others whole after a connection was lost within one that it threw away", async () => {
+    const { connect, pass, refused, taken } = await listen({ requestsMax: 1 })
+    const busy = await connect()
+    busy.socket.write(get("/busy"))
+    await until(() => taken.length === 1)
+    const count = 20
+    for (let i = 0; i < count; i++) {
+      const lost = await connect()
+      lost.socket.write(post("/lost", "x".repeat(100_000)).slice(0, 50_000))
+      await until(() => refused() === i + 1)
+      lost.socket.destroy()
+    }
+    taken[0]!.response.end()
+    await until(() => busy.statuses().length === 1)
+    for (let i = 1; i <= count; i++) {
+      pass(1_000)
+      const next = await connect()
+      next.socket.write(post("/next", "z".repeat(100_000)))
+      await until(() => taken.length === i + 1 && taken[i]!.request.complete)
+      assert.strictEqual(taken[i]!.body().length, 100_000)
+      taken[i]!.response.end()
+      await until(() => next.statuses().length === 1)
+    }
+  })
+
+  it("makes no copy of a body that it throws away", async () => {
+    const { connect, pieces, refused, taken } = await listen({ requestsMax: 1 })
+    const busy = await connect()
+    busy.socket.write(post("/busy", "x"))
+    await until(() => taken.length === 1 && taken[0]!.request.complete)
+    assert.strictEqual(pieces(), 1)
+    const other = await connect()
+    for (let i = 1; i <= 3; i++) {
+      other.socket.write(post("/refused", "x".repeat(1_000_000)))
+      await until(() => refused() === i)
+    }
+    assert.strictEqual(pieces(), 1)
   })
 
   it("answers whoever asks after health although it is full", async () => {
