@@ -167,6 +167,27 @@ describe("Lanes", () => {
     }).pipe(Effect.provide(TestEngine.layer()))
   )
 
+  it.effect("send what was cancelled and sent again while a retry of it was delivered", () =>
+    Effect.gen(function* () {
+      const engine = yield* TestEngine
+      const network = yield* TestSender
+      const lanes = yield* Lanes
+      yield* network.answer(url, { status: 500 }, { status: 200, delayMs: 1_000 }, { status: 200 })
+      yield* engine.webhook(url, {
+        settings: { retry: { kind: "table", delaysMs: [1_000, 1_000], jitter: 0 } }
+      })
+      const message = yield* engine.publish("a.b", { n: 0 })
+      yield* TestClock.adjust(1_500)
+      assert.deepStrictEqual(yield* arrived(url), [0, 0])
+      const [delivery] = yield* engine.deliveries(message.id)
+      yield* lanes.cancel(engine.tenantId, delivery!.id)
+      yield* lanes.redeliver(engine.tenantId, delivery!.id)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* arrived(url), [0, 0, 0])
+      assert.strictEqual((yield* engine.deliveries(message.id))[0]?.status, "delivered")
+    }).pipe(Effect.provide(TestEngine.layer()))
+  )
+
   it.effect("deliver a message whose commit was answered by a lost connection", () =>
     Effect.gen(function* () {
       const engine = yield* TestEngine

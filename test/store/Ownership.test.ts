@@ -9,11 +9,12 @@ import { Database } from "../../src/store/Database.ts"
 import { DeliveryLog } from "../../src/store/DeliveryLog.ts"
 import { Ids } from "../../src/store/Ids.ts"
 import { MemoryTables } from "../../src/store/MemoryTables.ts"
+import { MessageRepo } from "../../src/store/MessageRepo.ts"
 import * as Migrations from "../../src/store/Migrations.ts"
 import { Ownership } from "../../src/store/Ownership.ts"
 import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
 import * as EmptyPglite from "../support/EmptyPglite.ts"
-import { settlement } from "./Stage.ts"
+import { draft, settlement } from "./Stage.ts"
 
 describe("Ownership", () => {
   it.live(
@@ -64,6 +65,23 @@ describe("Ownership", () => {
       assert.strictEqual(attempts.size, 0)
       yield* Context.get(second, DeliveryLog).settle(batch)
       assert.strictEqual(attempts.size, 1)
+    }).pipe(Effect.provide([MemoryTables.layer, Ids.layer]))
+  )
+
+  it.effect("of the Maps fences what the one before accepts, its idempotency key included", () =>
+    Effect.gen(function* () {
+      const own = Layer.build(
+        Layer.fresh(MessageRepo.layerMemory).pipe(Layer.provide(Layer.fresh(Ownership.layerMemory)))
+      )
+      const [first, second] = [yield* own, yield* own]
+      const { idempotency, messages } = yield* MemoryTables
+      const tenant = yield* (yield* Ids).next("tenant")
+      const made = yield* draft(tenant, [], { idempotencyKey: "k" })
+      const exit = yield* Effect.exit(Context.get(first, MessageRepo).insert([made]))
+      assert.include(String(exit), "another engine owns the deliveries")
+      assert.deepStrictEqual([messages.size, idempotency.size], [0, 0])
+      yield* Context.get(second, MessageRepo).insert([made])
+      assert.deepStrictEqual([messages.size, idempotency.size], [1, 1])
     }).pipe(Effect.provide([MemoryTables.layer, Ids.layer]))
   )
 })
