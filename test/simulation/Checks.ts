@@ -16,8 +16,14 @@ export const always = (world: World): void => {
   due(world)
 }
 
+/** When an open delivery has to be sent, from and until, epoch milliseconds. */
+export interface Deadline {
+  readonly from: number
+  readonly until: number
+}
+
 /** What holds once all was healed and had time to end; `due` says by when what was open had to be sent. */
-export const atTheEnd = (world: World, due: ReadonlyMap<DeliveryId, number>): void => {
+export const atTheEnd = (world: World, due: ReadonlyMap<DeliveryId, Deadline>): void => {
   const { notices, owed, redeliveries, waiting } = world.tables
   for (const id of [...owed.keys(), ...waiting.keys()]) {
     const receiver = world.receivers.find((one) => one.id === world.deliveries.get(id)?.webhookId)
@@ -30,12 +36,12 @@ export const atTheEnd = (world: World, due: ReadonlyMap<DeliveryId, number>): vo
     if (job.finishedAt === null) world.violated("INV-14", `${job.id} is ${job.state}`)
   }
   if (notices.size > 0) world.violated("INV-14", `${notices.size} notices are not published`)
-  for (const [id, deadline] of due) {
+  for (const [id, { from, until }] of due) {
     const first = world.requests.find(
-      (made) => made.deliveryId === id && made.startedAt >= world.healedAt && made.excuse === null
+      (made) => made.deliveryId === id && made.startedAt >= from && made.excuse === null
     )
-    if (first !== undefined && first.startedAt > deadline) {
-      const late = ((first.startedAt - deadline) / 1_000).toFixed(0)
+    if (first !== undefined && first.startedAt > until) {
+      const late = ((first.startedAt - until) / 1_000).toFixed(0)
       world.violated("INV-14", `${id} was sent ${late} s later than it had to be`)
     }
   }
@@ -124,9 +130,9 @@ const due = (world: World): void => {
  * Says by when each open delivery has to be sent, if all is well from now on: when it is due and its
  * webhook lets it, and as long after that as the sweep, a probe and the pace of the webhook take.
  */
-export const deadlines = (world: World): ReadonlyMap<DeliveryId, number> => {
+export const deadlines = (world: World): ReadonlyMap<DeliveryId, Deadline> => {
   const now = world.now()
-  const found = new Map<DeliveryId, number>()
+  const found = new Map<DeliveryId, Deadline>()
   for (const receiver of world.receivers) {
     const webhook = webhookOf(world, receiver)
     if (webhook === undefined) continue
@@ -152,7 +158,8 @@ export const deadlines = (world: World): ReadonlyMap<DeliveryId, number> => {
         (other) => orderingKey !== null && other.orderingKey === orderingKey
       )
       const latest = Math.max(dueAt(id), ...before.map((other) => dueAt(other.id)))
-      found.set(id, Math.max(latest, opensAt) + slackMs(world) + paceMs)
+      const until = Math.max(latest, opensAt) + slackMs(world) + paceMs
+      found.set(id, { from: now, until })
     }
   }
   return found

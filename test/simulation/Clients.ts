@@ -19,7 +19,7 @@ import { StoreError } from "../../src/store/StoreError.ts"
 import { WebhookRepo } from "../../src/store/WebhookRepo.ts"
 import { isStale, type Services, within } from "./Node.ts"
 import type { Prng } from "./Prng.ts"
-import type { Receiver, World } from "./World.ts"
+import type { Receiver, Request, World } from "./World.ts"
 
 /** What a client knows of a call when it is over. */
 type Known<A, E> =
@@ -346,6 +346,21 @@ export const moveOne = (
     `${how} ${id}`,
     Lanes.use((lanes) => lanes[how](tenantId, id))
   )
+
+/** Cancels what is under way, once in a while, and mostly has it delivered again, before it is answered. */
+export const recall = Effect.fnUntraced(function* (
+  world: World,
+  prng: Prng,
+  { deliveryId, number }: Request
+) {
+  const known = world.deliveries.get(deliveryId)
+  if (known === undefined || !prng.chance(number === 1 ? 5 : 25)) return
+  yield* moveOne(world, known, "cancel")
+  if (!prng.chance(80)) return
+  yield* Effect.sleep(prng.pick([0, 1, 5, 1_000]))
+  yield* moveOne(world, known, "redeliver")
+  if (prng.chance(20)) yield* moveOne(world, known, "cancel")
+})
 
 /** Has many deliveries delivered again. */
 export const redeliverMany = Effect.fnUntraced(function* (

@@ -5,9 +5,20 @@
  * Nothing in it depends on the machine: time is a fake clock's, randomness the seed's, and the network
  * a script. The same seed tells the same lines.
  */
-import { Cause, Clock, Duration, Effect, Exit, Layer, Random, References, Scope } from "effect"
+import {
+  Cause,
+  Clock,
+  Duration,
+  Effect,
+  Exit,
+  Layer,
+  Queue,
+  Random,
+  References,
+  Scope
+} from "effect"
 import { TestClock } from "effect/testing"
-import type { TenantId } from "../../src/domain/TypeId.ts"
+import type { DeliveryId, TenantId } from "../../src/domain/TypeId.ts"
 import * as Engine from "../../src/Engine.ts"
 import { HttpSender } from "../../src/send/HttpSender.ts"
 import { Ids } from "../../src/store/Ids.ts"
@@ -127,6 +138,8 @@ const live = Effect.fnUntraced(function* (
 ) {
   const { plan, receivers } = world
   const prng = Prng.make(plan.seed, "clients")
+  const stragglers = Prng.make(plan.seed, "stragglers")
+  const recalls = Prng.make(plan.seed, "recalls")
   const network = yield* HttpSender
   const script = yield* TestSender
   const calls = yield* Scope.make()
@@ -136,11 +149,23 @@ const live = Effect.fnUntraced(function* (
       Effect.forkIn(Effect.andThen(Effect.sleep(1), effect), calls, { startImmediately: true })
     )
   const adjust = (ms: number) => base.adjust(Duration.millis(ms))
-  for (const { plan } of receivers) {
-    for (const url of [plan.url, ...versions.map((version) => `${plan.url}?v=${version}`)]) {
-      yield* script.answer(url, ({ headers }) => world.answers.get(headers) ?? { status: 200 })
+  const arrived = yield* Queue.unbounded<World.Request>()
+  for (const { plan: of } of receivers) {
+    for (const url of [of.url, ...versions.map((version) => `${of.url}?v=${version}`)]) {
+      yield* script.answer(url, ({ headers }) => {
+        const answer = world.answers.get(headers) ?? { status: 200 }
+        const made = world.requests.findLast((one) => one.answer === answer)
+        if (plan.enabled.has("recall") && made !== undefined) Queue.offerUnsafe(arrived, made)
+        return answer
+      })
     }
   }
+  yield* Effect.forkIn(
+    Effect.forever(
+      Effect.flatMap(Queue.take(arrived), (made) => fork(Clients.recall(world, recalls, made)))
+    ),
+    calls
+  )
 
   const boot = Effect.suspend(() => fork(Node.start(world, network)))
   /** Has an engine running, if the one before is gone. */
@@ -159,10 +184,10 @@ const live = Effect.fnUntraced(function* (
       )
     )
 
-  const publishAll = (number: number, crowd: number) =>
+  const publishAll = (from: Prng.Prng, name: string, crowd: number) =>
     Effect.forEach(
-      Array.from({ length: crowd }, (_, i) => `${number}.${i}`),
-      (name) => Clients.publish(world, prng, name, tenants),
+      Array.from({ length: crowd }, (_, i) => `${name}.${i}`),
+      (each) => Clients.publish(world, from, each, tenants),
       { concurrency: "unbounded", discard: true }
     )
 
@@ -182,6 +207,10 @@ const live = Effect.fnUntraced(function* (
         if (node?.state !== "running" || (does === "zombie" && !hasNext(world))) return
         Node.freeze(world, node)
         const ms = prng.pick([100, 5_000, 120_000, 2 * hour])
+        // What it was asked for before goes on when it wakes.
+        if (does === "zombie" && plan.enabled.has("straggle")) {
+          yield* fork(publishAll(stragglers, `late ${node.number}`, stragglers.int(1, 5)))
+        }
         if (does === "zombie") yield* boot
         // Another one took over meanwhile: it finds out soon, and ends.
         const thaw = Effect.gen(function* () {
@@ -244,6 +273,20 @@ const live = Effect.fnUntraced(function* (
     world.healedAt = world.now()
   })
 
+  /** Sleeps while retries wait: the clock on the wall goes on meanwhile, and no timer does. */
+  const sleep = Effect.fnUntraced(function* (due: ReadonlyMap<DeliveryId, Checks.Deadline>) {
+    const restMs = () =>
+      Math.min(...[...world.tables.waiting.values()].map(({ dueAt }) => dueAt - world.now()))
+    for (let i = 0; i < 60 && restMs() < 2 * hour; i++) yield* adjust(hour / 2)
+    const ms = restMs()
+    if (ms < 2 * hour || ms === Infinity) return due
+    const late = [...due].filter(([, { until }]) => until < world.now())
+    // A clock tells whole milliseconds, which what is due need not be.
+    world.offset += Math.ceil(ms)
+    world.tell("the machine slept")
+    return new Map([...due, ...Checks.deadlines(world), ...late])
+  })
+
   yield* boot
   yield* adjust(1)
   let passed = 1
@@ -256,7 +299,7 @@ const live = Effect.fnUntraced(function* (
       yield* ensureRunning
     }
     number++
-    if (does === "publish") yield* fork(publishAll(number, crowd))
+    if (does === "publish") yield* fork(publishAll(prng, `${number}`, crowd))
     else yield* act(does)
     yield* adjust(1)
     passed++
@@ -264,7 +307,8 @@ const live = Effect.fnUntraced(function* (
   }
   yield* heal
   Checks.always(world)
-  const due = Checks.deadlines(world)
+  const healedBy = Checks.deadlines(world)
+  const due = plan.enabled.has("sleep") ? yield* sleep(healedBy) : healedBy
   // The longest wait is a day's, and a tenth.
   for (let i = 0; i < 27 && isBusy(world); i++) yield* adjust(hour)
   // What blocks its key is delivered again, and then those behind it go out.

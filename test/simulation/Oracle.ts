@@ -386,13 +386,20 @@ export const settled = (
     if (made !== undefined) made.recorded = true
     const known = world.deliveries.get(attempt.deliveryId)
     if (known === undefined) continue
-    if (!known.recorded.has(attempt.number) && made?.round === known.round) known.tries++
+    if (!known.recorded.has(attempt.number) && isOfRound(made, known, settlement)) known.tries++
     known.recorded.add(attempt.number)
     if (!isOpen(world, known.id)) known.finalAt = Math.min(known.finalAt, world.now())
     const webhook = webhooks.get(attempt.webhookId)
     if (webhook?.status === "enabled") world.engineStopped.delete(attempt.webhookId)
   }
 }
+
+/**
+ * Tells whether an attempt counts for the present round. A first try that was under way when its
+ * delivery was cancelled and redelivered is the first of the new round: no row tells them apart.
+ */
+const isOfRound = (made: Request | undefined, { round, tries }: Known, settled: Settlement) =>
+  made !== undefined && (made.round === round || (settled.tries === 1 && tries === 0))
 
 /** Notes that the engine knows of its settlements. */
 export const answered = (world: World, node: Node, batch: ReadonlyArray<Settlement>): void => {

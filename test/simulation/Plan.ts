@@ -32,7 +32,14 @@ export const kinds = [
   "hold",
   "retention"
 ] as const
-export type Kind = (typeof kinds)[number]
+
+/**
+ * Kinds that have a stream of numbers of their own: a history without them is what it was before they
+ * came. A frozen process that is taken over from has publishes open; receivers cancel what is under way
+ * to them, and have it sent again, before they answer; the machine sleeps while retries wait.
+ */
+const laterKinds = ["straggle", "recall", "sleep"] as const
+export type Kind = (typeof kinds)[number] | (typeof laterKinds)[number]
 
 /** How a receiver behaves until all is healed. */
 export interface ReceiverPlan {
@@ -66,7 +73,12 @@ export interface Step {
     | "publish"
     | Exclude<
         Kind,
-        "storeErrors" | "storeRefusals" | "unknownCommits" | "latency" | "receiverFaults"
+        | "storeErrors"
+        | "storeRefusals"
+        | "unknownCommits"
+        | "latency"
+        | "receiverFaults"
+        | (typeof laterKinds)[number]
       >
 }
 
@@ -93,7 +105,9 @@ const never = 1_000 * hour
 export const make = (seed: number): Plan => {
   const prng = Prng.make(seed, "plan")
   const { chance, int, pick } = prng
-  const enabled = new Set(kinds.filter(() => chance(35)))
+  const enabled = new Set<Kind>(kinds.filter(() => chance(35)))
+  const later = Prng.make(seed, "later kinds")
+  for (const kind of laterKinds) if (later.chance(35)) enabled.add(kind)
   const spanMs = pick([10 * minute, hour, 6 * hour, 24 * hour, 80 * hour]) + int(0, 10 * minute)
   // Looking around often makes days long, and finds no more in them.
   const isLong = spanMs > 2 * hour

@@ -97,7 +97,8 @@ const plant = async (): Promise<void> => {
     console.log(
       caught.found === undefined
         ? `| ${bug.name} | not in ${caught.tried} | ${tookS} s | |`
-        : `| ${bug.name} | ${caught.tried} | ${tookS} s | ${caught.found.violations[0]} |`
+        : `| ${bug.name} | ${caught.tried} | ${tookS} s | ` +
+            `${caught.found.seed}: ${caught.found.violations[0]} |`
     )
   }
   process.exitCode = missed === 0 ? 0 : 1

@@ -244,5 +244,11 @@ export const planted: ReadonlyArray<Planted> = [
 `,
     instead: `    entries.forEach(() => {})
 `
+  },
+  {
+    name: "a lane leaves although a delivery is reserved in it",
+    file: "src/send/Lane.ts",
+    text: `changed.isOpen() || isBusy()) return true`,
+    instead: `changed.isOpen()) return true`
   }
 ]

@@ -29,6 +29,11 @@ describe("A history", () => {
 
 describe("A history that once broke a promise", () => {
   for (const { seed } of regressions) live(seed)
+
+  it("catches a bug that is planted, or none is", () => {
+    const names = planted.map(({ name }) => name)
+    for (const { planted: name } of regressions) if (name !== null) assert.include(names, name)
+  })
 })
 
 describe("Each planted bug", () => {
