@@ -2,7 +2,7 @@
  * Finds what got lost between a commit and its lane: once in a while, and soon after a commit whose
  * answer was lost.
  */
-import { Clock, Effect, Latch, type Scope } from "effect"
+import { Cause, Clock, Effect, Latch, type Scope } from "effect"
 import type { DeliveryId, WebhookId } from "../domain/TypeId.ts"
 import type { DeliveryQueue } from "../store/DeliveryQueue.ts"
 import { log } from "../telemetry/Log.ts"
@@ -70,7 +70,13 @@ export const make = Effect.fnUntraced(function* (
             log("sweep_waiting", { reason: error.message }),
             Effect.sleep(Math.min(everyMs, 1_000))
           )
-        })
+        }),
+        Effect.catchDefect((defect) =>
+          Effect.andThen(
+            log("sweep_put_off", {}, Cause.die(defect)),
+            Effect.sleep(Math.min(everyMs, 60_000))
+          )
+        )
       )
     )
   )

@@ -63,6 +63,16 @@ export const kinds = {
     says: "Looking for lost deliveries waits for the store",
     repeats: true
   },
+  due_put_off: {
+    level: "Error",
+    says: "Due deliveries could not be looked for and are put off",
+    repeats: true
+  },
+  sweep_put_off: {
+    level: "Error",
+    says: "Looking for lost deliveries met a defect and is put off",
+    repeats: true
+  },
   messages_removed: { level: "Info", says: "Messages that were settled long ago are removed" },
   retention_waiting: {
     level: "Warn",

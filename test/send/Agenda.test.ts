@@ -6,7 +6,7 @@ import * as Agenda from "../../src/send/Agenda.ts"
 import { Ids } from "../../src/store/Ids.ts"
 
 /** An agenda of one webhook, by a clock on the wall that can be put forward. */
-const made = Effect.gen(function* () {
+const made = Effect.fnUntraced(function* (defects = 0) {
   const base = yield* TestClock.testClockWith(Effect.succeed)
   let offset = 0
   const wall: Clock.Clock = {
@@ -21,9 +21,13 @@ const made = Effect.gen(function* () {
     sleep: (duration) => base.sleep(duration)
   }
   const due: Array<WebhookId> = []
-  const agenda = yield* Agenda.make((ids) => Effect.sync(() => due.push(...ids))).pipe(
-    Effect.provideService(Clock.Clock, wall)
-  )
+  let defectsLeft = defects
+  const agenda = yield* Agenda.make((ids) =>
+    Effect.sync(() => {
+      if (defectsLeft-- > 0) throw new Error("the dog ate it")
+      due.push(...ids)
+    })
+  ).pipe(Effect.provideService(Clock.Clock, wall))
   return {
     agenda,
     due,
@@ -39,7 +43,7 @@ const hour = 3_600_000
 describe("Agenda", () => {
   it.effect("tells of a webhook once, when it has something due and not before", () =>
     Effect.gen(function* () {
-      const { agenda, due, id } = yield* made
+      const { agenda, due, id } = yield* made()
       agenda.note(id, hour)
       yield* TestClock.adjust(hour - 1)
       assert.deepStrictEqual(due, [])
@@ -52,11 +56,24 @@ describe("Agenda", () => {
 
   it.effect("tells of a webhook five minutes late at most when the clock is put forward", () =>
     Effect.gen(function* () {
-      const { agenda, due, id, putForward } = yield* made
+      const { agenda, due, id, putForward } = yield* made()
       agenda.note(id, 10 * hour)
       yield* TestClock.adjust(hour)
       putForward(9 * hour - 1)
       yield* TestClock.adjust(300_000)
+      assert.deepStrictEqual(due, [id])
+    }).pipe(Effect.provide(Ids.layer))
+  )
+
+  it.effect("puts a webhook off when telling of it meets a defect, and goes on", () =>
+    Effect.gen(function* () {
+      const { agenda, due, id } = yield* made(2)
+      agenda.note(id, hour)
+      yield* TestClock.adjust(hour)
+      assert.deepStrictEqual(due, [])
+      yield* TestClock.adjust(10_000)
+      assert.deepStrictEqual(due, [])
+      yield* TestClock.adjust(10_000)
       assert.deepStrictEqual(due, [id])
     }).pipe(Effect.provide(Ids.layer))
   )
