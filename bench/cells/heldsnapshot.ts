@@ -3,7 +3,7 @@ import { type Cell, cpuSeconds, loads, losses, open, warmUp } from "../rig/Cell.
 import type { Load } from "../rig/Load.ts"
 import { percentile, slope, sorted } from "../rig/Stats.ts"
 
-/** Publishes at a steady rate while another session keeps its snapshot open. */
+/** Publishes at a steady rate, as long without as while another session keeps its snapshot open. */
 export const heldsnapshot: Cell = {
   name: "heldsnapshot",
   asks: "Does it get slower while some other session's transaction stays open?",
@@ -13,7 +13,7 @@ export const heldsnapshot: Cell = {
     return bench.withRig({ ground: await bench.ground() }, async (rig) => {
       await rig.webhook(0, open(bench.options.concurrency))
       await warmUp(rig)
-      const free = await rig.load({ rate, seconds: Math.min(10, seconds) })
+      const free = await rig.load({ rate, seconds })
       const other = rig.connect()
       await other?.query("begin transaction isolation level repeatable read")
       await other?.query("select count(*) from owed")
@@ -21,6 +21,8 @@ export const heldsnapshot: Cell = {
       await other?.query("rollback")
       await other?.close()
       const slices = medians(held, 10)
+      const rise = (parts: ReadonlyArray<number>) =>
+        slope(parts.map((ms, i) => [((i + 0.5) / parts.length) * (seconds / 60), ms]))
       return {
         figures: [
           {
@@ -30,7 +32,8 @@ export const heldsnapshot: Cell = {
           },
           {
             name: "rise of arrival p50, ms per minute",
-            value: slope(slices.map((ms, i) => [((i + 0.5) / slices.length) * (seconds / 60), ms]))
+            value: rise(slices),
+            reference: { name: "without", value: rise(medians(free, 10)) }
           },
           {
             name: "publish to receive p99, ms",
