@@ -36,6 +36,12 @@ const program = (code: string) => {
   return run(process.execPath, ["program.mjs"], home)
 }
 
+/** Lists the files of a folder and those below it, by their paths in it. */
+const filesBelow = (folder: string): Array<string> =>
+  fs
+    .readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => fs.statSync(path.join(folder, name)).isFile())
+
 beforeAll(() => {
   const packed = run("npm", ["pack", "--silent", "--pack-destination", home], root).trim()
   const tarball = path.join(home, packed.split("\n").at(-1)!)
@@ -67,7 +73,12 @@ describe("the packed package", () => {
       fs.readdirSync(path.join(installed, "migrations")),
       fs.readdirSync(path.join(root, "migrations"))
     )
-    assert.isTrue(fs.existsSync(path.join(installed, "dist", "index.d.ts")))
+    const built = filesBelow(path.join(root, "src")).flatMap((file) => {
+      if (file.endsWith(".json") || file.endsWith(".md")) return []
+      const name = file.replace(/\.ts$/, "")
+      return name === file ? [file] : [`${name}.js`, `${name}.js.map`, `${name}.d.ts`]
+    })
+    assert.sameMembers(filesBelow(path.join(installed, "dist")), built)
   })
 
   it("tells its version", () => {
