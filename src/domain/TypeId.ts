@@ -100,6 +100,7 @@ export const fromBytes = <K extends keyof Kinds>(kind: K, bytes: Uint8Array): Ki
 
 const digits = new Uint8Array(128).fill(255)
 for (let i = 0; i < 32; i++) digits[alphabet.charCodeAt(i)] = i
+
 /** Decodes an id to the 16 bytes of its UUID. */
 export const toBytes = (id: TypeId): Uint8Array => {
   const start = id.length - suffixLength

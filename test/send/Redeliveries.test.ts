@@ -106,14 +106,7 @@ describe("Redeliveries", () => {
           const job = yield* (yield* RedeliveryRepo).create({
             id: yield* (yield* Ids).next("redelivery"),
             tenantId,
-            filter: {
-              webhookId: null,
-              type: null,
-              status: "exhausted",
-              after: null,
-              before: null,
-              dryRun: false
-            },
+            filter: givenUpOn,
             idempotency: null
           })
           yield* pass(60)
